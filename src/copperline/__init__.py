@@ -1,0 +1,1 @@
+"""Copperline finds manufacturing defects on printed circuit boards and turns them into quality decisions."""

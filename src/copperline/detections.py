@@ -1,0 +1,142 @@
+"""`Detections`: the one value type that every layer passes. Labels are detections with confidence 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from copperline.taxonomy import Taxonomy
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Detections:
+    """Boxes with their classes and confidences, for one image.
+
+    Attributes:
+        boxes: (N, 4) float32, x1, y1, x2, y2 in pixels of the test image; x2 and y2 exclusive.
+        class_ids: (N,) int64, indices into a taxonomy.
+        confidences: (N,) float32 in [0, 1]; 1 for labels.
+
+    >>> d = Detections.of([[0, 0, 10, 20]], [3], [0.5])
+    >>> len(d), d.areas().tolist()
+    (1, [200.0])
+    """
+
+    boxes: FloatArray
+    class_ids: IntArray
+    confidences: FloatArray
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        if self.boxes.shape != (n, 4) or self.class_ids.shape != (n,) or self.confidences.shape != (n,):
+            raise ValueError(
+                "expected boxes (N, 4), class_ids (N,) and confidences (N,), found "
+                f"{self.boxes.shape}, {self.class_ids.shape} and {self.confidences.shape}"
+            )
+
+    @classmethod
+    def of(cls, boxes: npt.ArrayLike, class_ids: npt.ArrayLike, confidences: npt.ArrayLike | None = None) -> Detections:
+        """From anything array-like; without `confidences` they are 1 (labels)."""
+        ids = np.asarray(class_ids, dtype=np.int64).reshape(-1)
+        return cls(
+            np.asarray(boxes, dtype=np.float32).reshape(-1, 4),
+            ids,
+            np.ones(len(ids), np.float32) if confidences is None else np.asarray(confidences, np.float32).reshape(-1),
+        )
+
+    @classmethod
+    def empty(cls) -> Detections:
+        return cls.of(np.empty((0, 4)), [])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        if not parts:
+            return cls.empty()
+        return cls(
+            np.concatenate([p.boxes for p in parts]),
+            np.concatenate([p.class_ids for p in parts]),
+            np.concatenate([p.confidences for p in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    def __getitem__(self, index: Any) -> Detections:
+        """Selects by mask, slice or array of indices; always gives Detections."""
+        index = np.atleast_1d(index) if isinstance(index, int | np.integer) else index
+        return Detections(self.boxes[index], self.class_ids[index], self.confidences[index])
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Detections)
+            and np.array_equal(self.boxes, other.boxes)
+            and np.array_equal(self.class_ids, other.class_ids)
+            and np.array_equal(self.confidences, other.confidences)
+        )
+
+    def by_confidence(self) -> Detections:
+        """Highest confidence first; ties keep their order."""
+        return self[np.argsort(-self.confidences, kind="stable")]
+
+    def above(self, thresholds: npt.ArrayLike) -> Detections:
+        """Those at or above their threshold: a scalar, or one value for each class id, shape (C,)."""
+        limits = np.asarray(thresholds, dtype=np.float32)
+        return self[self.confidences >= (limits if limits.ndim == 0 else limits[self.class_ids])]
+
+    def shifted(self, dx: float, dy: float) -> Detections:
+        """Moved by (dx, dy) pixels."""
+        moved = self.boxes + np.array([dx, dy, dx, dy], np.float32)
+        return Detections(moved, self.class_ids, self.confidences)
+
+    def clipped(self, width: int, height: int) -> Detections:
+        """Boxes cut to the image; those left without area are dropped."""
+        boxes = self.boxes.copy()
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+        kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        return Detections(boxes[kept], self.class_ids[kept], self.confidences[kept])
+
+    def areas(self) -> FloatArray:
+        """(N,) float32, square pixels."""
+        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        return np.asarray(sizes[:, 0] * sizes[:, 1], dtype=np.float32)
+
+    def to_dicts(self, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+        """As in the product's JSON: [{class, confidence, box: [x1, y1, x2, y2]}], pixels to two decimals."""
+        return [
+            {
+                "class": taxonomy[int(class_id)].name,
+                "confidence": round(float(confidence), 4),
+                "box": [round(float(v), 2) for v in box],
+            }
+            for box, class_id, confidence in zip(self.boxes, self.class_ids, self.confidences, strict=True)
+        ]
+
+
+def box_iou(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Intersection over union of each pair of boxes.
+
+    Args:
+        first: (N, 4) x1, y1, x2, y2.
+        second: (M, 4) likewise.
+
+    Returns:
+        (N, M) float32 in [0, 1]; 0 where both boxes are without area.
+
+    >>> box_iou(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3).tolist()
+    [[0.3330000042915344]]
+    """
+    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
+    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    overlap = (bottom_right - top_left).clip(min=0).prod(axis=2)
+    area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
+    area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
+    union = area_first[:, None] + area_second[None, :] - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)

@@ -1,0 +1,64 @@
+"""The one error hierarchy.
+
+Every message is one line that says where the problem is, what was expected, what was found and what to do.
+Commands print it to stderr and exit with status 1; a traceback means a bug in Copperline.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class CopperlineError(Exception):
+    """Base of all errors that a user can act on.
+
+    Args:
+        problem: what was expected and what was found.
+        where: the file, folder, URL or object that the problem is in.
+        line: 1-based line in `where`, for text files.
+        fix: what the user can do about it.
+
+    >>> print(CopperlineError("expected 5 numbers, found 4", where="a.txt", line=3, fix="correct the line"))
+    a.txt:3: expected 5 numbers, found 4; correct the line
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.where = None if where is None else os.fspath(where)
+        self.line = line
+        self.fix = fix
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else f"{self.where}:" if self.line is None else f"{self.where}:{self.line}:"
+        text = f"{place} {self.problem}" if place else self.problem
+        if self.fix:
+            text = f"{text}; {self.fix}"
+        return " ".join(text.split())
+
+
+class SettingsError(CopperlineError):
+    """A setting, option or argument has a value that cannot be used."""
+
+
+class DataError(CopperlineError):
+    """An image, annotation, split file or data set is missing, damaged or inconsistent."""
+
+
+class ModelError(CopperlineError):
+    """A model file, checkpoint or registry entry is missing, damaged or does not fit the task."""
+
+
+class TrainingError(CopperlineError):
+    """Training cannot start or cannot go on (for example, the loss is not finite)."""
+
+
+class WarehouseError(CopperlineError):
+    """The warehouse cannot be opened, read or written, or a query is not allowed."""

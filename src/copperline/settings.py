@@ -1,0 +1,88 @@
+"""One place for every setting: defaults, then `copperline.toml`, then `COPPERLINE_*` variables, then arguments."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from copperline.errors import SettingsError
+from copperline.taxonomy import DEEPPCB, Taxonomy
+
+
+class Settings(BaseSettings):
+    """Where things are kept and how many cores may be used.
+
+    Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="COPPERLINE_", toml_file="copperline.toml", extra="forbid", frozen=True
+    )
+
+    workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
+    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
+    registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
+    stage_url: str | None = Field(None, description="fsspec URL of the stage; default: a folder in the workspace")
+    model_name: str = Field("pcb-detector", description="Name of the registered model")
+    taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
+    threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, workspace: Path | None = None) -> Settings:
+        """Reads all sources; `workspace`, if given, wins. Raises SettingsError naming the wrong field."""
+        try:
+            return cls() if workspace is None else cls(workspace=workspace)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"setting {name!r}: {first['msg']}", fix=f"correct it in copperline.toml or COPPERLINE_{name.upper()}"
+            ) from error
+
+    @property
+    def warehouse(self) -> str:
+        """SQLAlchemy URL of the warehouse."""
+        return self.warehouse_url or f"sqlite:///{self.workspace.absolute() / 'warehouse.db'}"
+
+    @property
+    def registry(self) -> str:
+        """MLflow tracking and registry URI."""
+        return self.registry_uri or f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+
+    @property
+    def stage(self) -> str:
+        """fsspec URL under which images and model files are kept."""
+        return self.stage_url or str(self.workspace.absolute() / "stage")
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        return DEEPPCB if self.taxonomy_file is None else Taxonomy.from_toml(self.taxonomy_file)
+
+    @property
+    def cores(self) -> int:
+        """Number of CPU threads to use, at least 1."""
+        return (
+            self.threads or len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else (self.threads or os.cpu_count() or 1)
+        )

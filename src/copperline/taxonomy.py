@@ -1,0 +1,108 @@
+"""Defect classes as data: another factory has others."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from copperline.errors import SettingsError
+
+
+class Severity(StrEnum):
+    """How much a defect matters to the board's function."""
+
+    CRITICAL = "critical"
+    MAJOR = "major"
+    MINOR = "minor"
+
+
+@dataclass(frozen=True, slots=True)
+class DefectClass:
+    """One class of defect.
+
+    Attributes:
+        id: 0-based index, the class id in every array of the product.
+        name: the name in labels, tables and JSON.
+        severity: default severity, used by the call policy.
+        colour: `#rrggbb`, used wherever the class is drawn.
+    """
+
+    id: int
+    name: str
+    severity: Severity
+    colour: str
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """An ordered list of defect classes; the position of a class is its id."""
+
+    classes: tuple[DefectClass, ...]
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise SettingsError("expected at least one defect class, found none", fix="list the classes")
+        if [c.id for c in self.classes] != list(range(len(self.classes))):
+            raise SettingsError(f"expected class ids 0..{len(self.classes) - 1} in order", fix="renumber the classes")
+        if len(set(self.names)) != len(self.classes):
+            raise SettingsError(f"expected distinct class names, found {', '.join(self.names)}", fix="rename one")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[DefectClass]:
+        return iter(self.classes)
+
+    def __getitem__(self, class_id: int) -> DefectClass:
+        return self.classes[class_id]
+
+    def by_name(self, name: str) -> DefectClass:
+        """The class called `name`; raises SettingsError if there is none.
+
+        >>> DEEPPCB.by_name("spur").id
+        3
+        """
+        for defect_class in self.classes:
+            if defect_class.name == name:
+                return defect_class
+        raise SettingsError(f"unknown defect class {name!r}", fix=f"use one of {', '.join(self.names)}")
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Taxonomy:
+        """Reads `[[classes]]` tables with `name`, `severity` and `colour`, in the order of their ids."""
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))["classes"]
+            return cls(
+                tuple(
+                    DefectClass(i, table["name"], Severity(table["severity"]), table["colour"])
+                    for i, table in enumerate(tables)
+                )
+            )
+        except OSError as error:
+            raise SettingsError(f"the taxonomy cannot be read ({error.strerror})", where=path) from error
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"expected [[classes]] tables with name, severity and colour, found {error}",
+                where=path,
+                fix="see docs/data.md",
+            ) from error
+
+
+# DeepPCB numbers them 1-6 in this order.
+DEEPPCB = Taxonomy(
+    (
+        DefectClass(0, "open", Severity.CRITICAL, "#e6194b"),
+        DefectClass(1, "short", Severity.CRITICAL, "#f58231"),
+        DefectClass(2, "mousebite", Severity.MAJOR, "#ffc400"),
+        DefectClass(3, "spur", Severity.MAJOR, "#3cb44b"),
+        DefectClass(4, "copper", Severity.MAJOR, "#4363d8"),
+        DefectClass(5, "pin-hole", Severity.MINOR, "#b02fd0"),
+    )
+)
