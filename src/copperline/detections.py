@@ -139,4 +139,5 @@ def box_iou(first: FloatArray, second: FloatArray) -> FloatArray:
     area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
     area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
     union = area_first[:, None] + area_second[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return iou

@@ -1,4 +1,4 @@
-"""Defect classes as data: another factory has others."""
+"""The words of quality decisions; defect classes as data, because another factory has others."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ class Severity(StrEnum):
     CRITICAL = "critical"
     MAJOR = "major"
     MINOR = "minor"
+
+
+class Call(StrEnum):
+    """The machine's decision on one inspection. WITHHELD: it could not be decided (for example, no registration)."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    WITHHELD = "WITHHELD"
+
+
+class Disposition(StrEnum):
+    """What a person, or a later test, decided of a machine call."""
+
+    CONFIRMED = "CONFIRMED"
+    FALSE_CALL = "FALSE_CALL"
+    ESCAPE = "ESCAPE"
 
 
 @dataclass(frozen=True, slots=True)

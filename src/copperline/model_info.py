@@ -1,0 +1,104 @@
+"""What a model file says of itself: it travels inside the ONNX file, so a file alone is enough to inspect."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from copperline.detections import FloatArray
+from copperline.errors import ModelError
+from copperline.taxonomy import DefectClass, Severity, Taxonomy
+
+METADATA_KEY = "copperline"
+FORMAT = 1
+
+
+class OperatingPoint(BaseModel):
+    """The confidence thresholds in force, and what they were chosen for.
+
+    Attributes:
+        thresholds: class name -> lowest confidence in [0, 1] that counts.
+        criterion: in words, e.g. `recall >= 99.5 % on validation with the fewest false calls`.
+        reached: whether the criterion was met on the boards that it was chosen on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: dict[str, float]
+    criterion: str
+    reached: bool = True
+
+    @classmethod
+    def uniform(cls, taxonomy: Taxonomy, threshold: float, criterion: str = "set by hand") -> OperatingPoint:
+        return cls(thresholds=dict.fromkeys(taxonomy.names, threshold), criterion=criterion)
+
+    def as_array(self, taxonomy: Taxonomy) -> FloatArray:
+        """(C,) float32 in class-id order, for `Detections.above`; raises ModelError if a class is missing."""
+        missing = [name for name in taxonomy.names if name not in self.thresholds]
+        if missing:
+            raise ModelError(
+                f"the operating point has no threshold for {', '.join(missing)}",
+                fix="choose the operating point again for this taxonomy",
+            )
+        return np.array([self.thresholds[name] for name in taxonomy.names], dtype=np.float32)
+
+
+class ClassInfo(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    severity: Severity
+    colour: str
+
+
+class ModelInfo(BaseModel):
+    """The contract between a model file and the runtime.
+
+    The network's input `images` is (N, 3, H, W) float32 in [0, 1], H and W multiples of `stride`: channel 0 the
+    test image, 1 the registered reference, 2 their absolute difference; without a reference 1 and 2 are zero.
+    Its output `predictions` is (N, 4 + C, A) float32: rows 0-3 box centre x, y, width, height in pixels of the
+    input, rows 4.. the probability of each class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    network: str
+    parameters: int = Field(gt=0)
+    stride: int = Field(gt=0)
+    classes: tuple[ClassInfo, ...]
+    operating_point: OperatingPoint
+    data_hash: str = Field("", description="SHA-256 of the training data set")
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return Taxonomy(tuple(DefectClass(i, c.name, c.severity, c.colour) for i, c in enumerate(self.classes)))
+
+    @staticmethod
+    def class_infos(taxonomy: Taxonomy) -> tuple[ClassInfo, ...]:
+        return tuple(ClassInfo(name=c.name, severity=c.severity, colour=c.colour) for c in taxonomy)
+
+    @classmethod
+    def parse(cls, text: str | None, where: str) -> ModelInfo:
+        """From the metadata of the ONNX file `where`; raises ModelError if it is absent, damaged or too new."""
+        if text is None:
+            raise ModelError(
+                "expected a model that Copperline exported, found an ONNX file without its metadata",
+                where=where,
+                fix="export it with `copperline models export`",
+            )
+        try:
+            info = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ModelError(
+                f"the model's metadata is damaged or of another version ({'.'.join(map(str, first['loc']))}: "
+                f"{first['msg']})",
+                where=where,
+                fix="export the model again, or update Copperline",
+            ) from error
+        if info.format > FORMAT:
+            raise ModelError(
+                f"expected model format {FORMAT} or older, found {info.format}", where=where, fix="update Copperline"
+            )
+        return info
