@@ -1,0 +1,41 @@
+"""Detections against labels: average precision, the operating point, false calls on clean boards, and the report.
+
+Everything but `predict_pairs` and `write_report` is pure: from lists of `Detections`, one entry per board, to numbers.
+"""
+
+from copperline.evaluation.average_precision import DeepPcbAp, coco_ap, deeppcb_ap
+from copperline.evaluation.clean_boards import clean_board
+from copperline.evaluation.drawing import draw_detections, pair_panel
+from copperline.evaluation.evaluate import confusion_counts, evaluate
+from copperline.evaluation.intervals import Interval, bootstrap_counts, percentile_interval, wilson_interval
+from copperline.evaluation.matching import MATCHING_IOU, Matches, match
+from copperline.evaluation.operating_point import choose_operating_point
+from copperline.evaluation.predict import BoardImages, Predictor, Progress, predict_pairs
+from copperline.evaluation.results import ClassEvaluation, Confusion, ConfusionPair, Evaluation
+
+__all__ = [
+    "MATCHING_IOU",
+    "BoardImages",
+    "ClassEvaluation",
+    "Confusion",
+    "ConfusionPair",
+    "DeepPcbAp",
+    "Evaluation",
+    "Interval",
+    "Matches",
+    "Predictor",
+    "Progress",
+    "bootstrap_counts",
+    "choose_operating_point",
+    "clean_board",
+    "coco_ap",
+    "confusion_counts",
+    "deeppcb_ap",
+    "draw_detections",
+    "evaluate",
+    "match",
+    "pair_panel",
+    "percentile_interval",
+    "predict_pairs",
+    "wilson_interval",
+]

@@ -1,0 +1,161 @@
+"""Quality figures of a line, each with its formula, its unit and its denominator.
+
+A figure whose denominator is zero or unknown has the value None: it is shown as "not measured", never as 0 or 100 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from copperline.errors import DataError
+from copperline.evaluation.intervals import Interval, wilson_interval
+
+PPM = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A figure together with what it was computed from.
+
+    Attributes:
+        numerator, denominator: as counted; the denominator is None where it is unknown.
+        value: as the function's formula gives it; None: not measured.
+        interval: 95 % Wilson interval of a proportion; None where the figure is none or is not measured.
+        unit: in words, of what per what.
+    """
+
+    numerator: int
+    denominator: int | None
+    value: float | None
+    interval: Interval | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoRow:
+    """One class of a Pareto table; `share` and `cumulative` are fractions of all defects counted."""
+
+    name: str
+    count: int
+    share: float
+    cumulative: float
+
+
+def defect_rate(failed_boards: int, inspected_boards: int) -> Rate:
+    """Boards called FAIL / inspected boards, in [0, 1]. It is not defects / boards: that is `dpu`.
+
+    >>> defect_rate(3, 200).value
+    0.015
+    """
+    return _proportion(failed_boards, inspected_boards, "boards called FAIL per inspected board")
+
+
+def machine_yield(passed_boards: int, inspected_boards: int) -> Rate:
+    """Machine first-pass yield: boards whose first inspection was PASS / inspected boards, in [0, 1].
+
+    A WITHHELD board is inspected and did not pass, so yield and defect rate need not add up to 1.
+
+    >>> machine_yield(0, 0).value is None
+    True
+    """
+    return _proportion(passed_boards, inspected_boards, "boards passed at first inspection per inspected board")
+
+
+def dpu(defects: int, inspected_boards: int) -> Rate:
+    """Defects per unit: defects / inspected boards, from 0 up. No proportion, so without a Wilson interval.
+
+    >>> dpu(30, 20).value
+    1.5
+    """
+    _counts(defects=defects, inspected_boards=inspected_boards)
+    value = defects / inspected_boards if inspected_boards else None
+    return Rate(defects, inspected_boards, value, None, "defects per inspected board")
+
+
+def dpmo(defects: int, inspected_boards: int, opportunities_per_board: int | None) -> Rate:
+    """Defects per million opportunities: 10^6 x defects / (inspected boards x opportunities per board).
+
+    Opportunities per board come from the product's record; None: unknown, so not measured.
+
+    >>> dpmo(6, 100, 1_200).value
+    50.0
+    >>> dpmo(6, 100, None).value is None
+    True
+    """
+    unit = "defects per million opportunities"
+    _counts(defects=defects, inspected_boards=inspected_boards)
+    if opportunities_per_board is None:
+        return Rate(defects, None, None, None, unit)
+    _counts(opportunities_per_board=opportunities_per_board)
+    opportunities = inspected_boards * opportunities_per_board
+    value = PPM * defects / opportunities if opportunities else None
+    return Rate(defects, opportunities, value, None, unit)
+
+
+def false_call_rate(false_call_boards: int, boards_reviewed_good: int) -> Rate:
+    """Boards called FAIL that review found good / boards reviewed good, in [0, 1].
+
+    Boards that nobody reviewed are in neither count. Times 10^6 it is the PPM per board.
+
+    >>> rate = false_call_rate(2, 400)
+    >>> rate.value, [round(limit, 4) for limit in rate.interval]
+    (0.005, [0.0014, 0.018])
+    """
+    return _proportion(false_call_boards, boards_reviewed_good, "boards falsely called FAIL per board reviewed good")
+
+
+def escape_rate(escaped_boards: int, boards_found_bad: int | None) -> Rate:
+    """Boards called PASS that review or a later test found bad / boards found bad, in [0, 1].
+
+    Inspection alone cannot know it. Give None for `boards_found_bad` until an escape or an audit is recorded.
+
+    >>> escape_rate(0, None).value is None
+    True
+    """
+    return _proportion(escaped_boards, boards_found_bad, "boards passed though bad per board found bad")
+
+
+def false_discovery_rate(false_detections: int, reviewed_detections: int) -> Rate:
+    """False detections / all reviewed detections, in [0, 1]. It is not the false positive rate.
+
+    >>> false_discovery_rate(5, 20).value
+    0.25
+    """
+    return _proportion(false_detections, reviewed_detections, "false detections per reviewed detection")
+
+
+def pareto(counts: Mapping[str, int]) -> list[ParetoRow]:
+    """Classes by descending count, with their cumulative share; ties by name, classes without defects left out.
+
+    Count confirmed defects or, before review, called ones; false calls do not belong in it.
+
+    >>> [(row.name, row.count, row.cumulative) for row in pareto({"spur": 1, "open": 3, "short": 0})]
+    [('open', 3, 0.75), ('spur', 1, 1.0)]
+    """
+    _counts(**counts)
+    total, running, rows = sum(counts.values()), 0, []
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if count:
+            running += count
+            rows.append(ParetoRow(name, count, count / total, running / total))
+    return rows
+
+
+def _proportion(part: int, whole: int | None, unit: str) -> Rate:
+    if whole is None:
+        _counts(numerator=part)
+        return Rate(part, None, None, None, unit)
+    _counts(numerator=part, denominator=whole)
+    if part > whole:
+        raise DataError(
+            f"expected at most {whole} {unit.split(' per ', maxsplit=1)[0]}, found {part}",
+            fix="count both over the same boards and period",
+        )
+    return Rate(part, whole, part / whole if whole else None, wilson_interval(part, whole), unit)
+
+
+def _counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 0:
+            raise DataError(f"expected a count of 0 or more for {name}, found {count}", fix="correct the count")
