@@ -1,0 +1,262 @@
+"""Writing: each function leaves all of what it was given in the tables, once, or none of it.
+
+Snowflake does not enforce keys, so every writer looks first and adds what is missing, in one transaction. On SQLite
+the transaction holds the write lock and on PostgreSQL the key catches a race, after which the writer looks again.
+On Snowflake alone, two processes that write the same inspection in the same instant could both add it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from copperline.errors import WarehouseError
+from copperline.taxonomy import DEEPPCB, Call, Disposition, Taxonomy
+from copperline.warehouse.engine import write_transaction
+from copperline.warehouse.failures import place
+from copperline.warehouse.labels import normalised_boxes
+from copperline.warehouse.records import BoardRecord, InspectionRecord, LabeledBoard, inference_id_for
+from copperline.warehouse.tables import defect_logs, dispositions, inspections, pcb_labeled_data, pcb_metadata
+
+Record = TypeVar("Record")
+Row = dict[str, Any]
+
+# Well below the number of parameters that any of the databases takes in one statement.
+_KEYS_PER_QUERY = 500
+
+
+def write_inspection(engine: Engine, record: InspectionRecord, taxonomy: Taxonomy = DEEPPCB) -> bool:
+    """Writes one inspection and its detections in one transaction; a good board too.
+
+    Returns:
+        True; or False if the inspection is there already, which is then left as it is.
+
+    Raises:
+        WarehouseError: a class id is not in `taxonomy`, or the database refused; nothing was written.
+    """
+    return write_inspections(engine, [record], taxonomy) == 1
+
+
+def write_inspections(
+    engine: Engine,
+    records: Iterable[InspectionRecord],
+    taxonomy: Taxonomy = DEEPPCB,
+    *,
+    boards_per_transaction: int = 1,
+) -> int:
+    """Writes inspections as they come, and returns how many are new.
+
+    Args:
+        records: may be a generator; it is read as far as it has been written.
+        boards_per_transaction: more than 1 is quicker on a distant database; a failure then undoes the whole batch,
+            while the batches before it stay.
+
+    Raises:
+        WarehouseError: as `write_inspection`.
+    """
+    return sum(
+        _write_looking_again(engine, partial(_add_inspections, records=batch, taxonomy=taxonomy))
+        for batch in _batches(records, boards_per_transaction)
+    )
+
+
+def write_boards(engine: Engine, boards: Iterable[BoardRecord]) -> int:
+    """Adds or corrects board metadata, and returns how many rows were added or changed.
+
+    A row that is there is corrected, but keeps its `created_at`; simulated metadata never replaces real.
+    """
+    return sum(
+        _write_looking_again(engine, partial(_merge_boards, boards=batch))
+        for batch in _batches(boards, _KEYS_PER_QUERY)
+    )
+
+
+def write_labeled_boards(engine: Engine, boards: Iterable[LabeledBoard]) -> int:
+    """Adds or replaces labelled boards by file name, and returns how many. The images of 50 are in memory at once."""
+    return sum(_write_looking_again(engine, partial(_replace_labeled, boards=batch)) for batch in _batches(boards, 50))
+
+
+def record_disposition(
+    engine: Engine,
+    inspection_id: str,
+    disposition: Disposition,
+    reviewer: str,
+    *,
+    inference_id: str | None = None,
+    note: str | None = None,
+    decided_at: datetime | None = None,
+) -> str:
+    """Adds what a person decided; earlier dispositions stay, and the latest counts.
+
+    Args:
+        inference_id: the detection that is judged; None: the whole board.
+        decided_at: with its time zone; None: now.
+
+    Returns:
+        The new disposition_id.
+
+    Raises:
+        WarehouseError: there is no such inspection or detection, or the whole-board disposition contradicts the
+            call (a PASS cannot be a false call, nor a FAIL an escape).
+    """
+    disposition_id = str(uuid.uuid4())
+    with write_transaction(engine) as connection:
+        _check_judged(connection, place(engine.url), inspection_id, inference_id, disposition)
+        connection.execute(
+            insert(dispositions).values(
+                disposition_id=disposition_id,
+                inspection_id=inspection_id,
+                inference_id=inference_id,
+                disposition=disposition.value,
+                reviewer=reviewer,
+                decided_at=datetime.now(UTC) if decided_at is None else decided_at,
+                note=note,
+            )
+        )
+    return disposition_id
+
+
+def _write_looking_again(engine: Engine, write: Callable[[Connection], int]) -> int:
+    """Runs `write` in a transaction; once more if another process has added the same key in between."""
+    try:
+        with write_transaction(engine) as connection:
+            return write(connection)
+    except WarehouseError as error:
+        if not isinstance(error.__cause__, IntegrityError):
+            raise
+    with write_transaction(engine) as connection:
+        return write(connection)
+
+
+def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    if size < 1:
+        raise ValueError(f"expected at least 1 record in a transaction, found {size}")
+    rest = iter(records)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _add_inspections(connection: Connection, records: Sequence[InspectionRecord], taxonomy: Taxonomy) -> int:
+    # The first of equal ids in the batch counts, as the first in the table does.
+    wanted = {record.inspection_id: record for record in reversed(records)}
+    there = _present(connection, inspections.c.inspection_id, list(wanted))
+    new = [record for key, record in wanted.items() if key not in there]
+    defects = [row for record in new for row in _defect_rows(record, taxonomy)]
+    if new:
+        connection.execute(insert(inspections), [_inspection_row(record) for record in new])
+    if defects:
+        connection.execute(insert(defect_logs), defects)
+    return len(new)
+
+
+def _inspection_row(record: InspectionRecord) -> Row:
+    row = {column.name: getattr(record, column.name) for column in inspections.columns if column.name != "defect_count"}
+    return row | {"call": Call(record.call).value, "defect_count": len(record.detections)}
+
+
+def _defect_rows(record: InspectionRecord, taxonomy: Taxonomy) -> list[Row]:
+    detections = record.detections
+    unknown = [int(i) for i in detections.class_ids if not 0 <= i < len(taxonomy)]
+    if unknown:
+        raise WarehouseError(
+            f"expected class ids 0-{len(taxonomy) - 1}, found {unknown[0]}",
+            where=record.image_path,
+            fix="use the taxonomy of the model that inspected",
+        )
+    boxes = normalised_boxes(detections, record.width, record.height)
+    return [
+        {
+            "inference_id": inference_id_for(record.inspection_id, position),
+            "board_id": record.board_id,
+            "inference_timestamp": record.inspected_at,
+            "detected_class": taxonomy[int(class_id)].name,
+            "confidence_score": float(confidence),
+            "bbox_x_center": float(box[0]),
+            "bbox_y_center": float(box[1]),
+            "bbox_width": float(box[2]),
+            "bbox_height": float(box[3]),
+            "image_path": record.image_path,
+            "model_version": record.model_version,
+            "inspection_id": record.inspection_id,
+        }
+        for position, (class_id, confidence, box) in enumerate(
+            zip(detections.class_ids, detections.confidences, boxes, strict=True)
+        )
+    ]
+
+
+def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
+    rows = {board.board_id: asdict(board) for board in boards}  # the last of equal ids counts
+    sources = _present(connection, pcb_metadata.c.board_id, list(rows), value=pcb_metadata.c.source)
+    added = [row for key, row in rows.items() if key not in sources]
+    kept = ("board_id", "created_at")
+    changed = [
+        {"key": key} | {name: value for name, value in row.items() if name not in kept}
+        for key, row in rows.items()
+        if key in sources and (row["source"] == "real" or sources[key] == "simulated")
+    ]
+    if added:
+        connection.execute(insert(pcb_metadata), added)
+    if changed:
+        values: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
+        connection.execute(
+            update(pcb_metadata).where(pcb_metadata.c.board_id == bindparam("key")).values(values), changed
+        )
+    return len(added) + len(changed)
+
+
+def _replace_labeled(connection: Connection, boards: Sequence[LabeledBoard]) -> int:
+    rows = {board.filename: asdict(board) for board in boards}  # the last of equal names counts
+    connection.execute(delete(pcb_labeled_data).where(pcb_labeled_data.c.filename.in_(rows)))
+    connection.execute(insert(pcb_labeled_data), list(rows.values()))
+    return len(rows)
+
+
+def _present(
+    connection: Connection, key: Column[str], wanted: Sequence[str], value: Column[Any] | None = None
+) -> Mapping[str, Any]:
+    """Those of `wanted` that are in the key's table, each with its `value` (or itself)."""
+    found: dict[str, Any] = {}
+    for start in range(0, len(wanted), _KEYS_PER_QUERY):
+        part = wanted[start : start + _KEYS_PER_QUERY]
+        query = select(key, key if value is None else value).where(key.in_(part))
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found
+
+
+def _check_judged(
+    connection: Connection, where: str, inspection_id: str, inference_id: str | None, disposition: Disposition
+) -> None:
+    call = connection.execute(
+        select(inspections.c.call).where(inspections.c.inspection_id == inspection_id)
+    ).scalar_one_or_none()
+    if call is None:
+        raise WarehouseError(
+            f"expected a known inspection, found no {inspection_id!r}", where=where, fix="give its inspection_id"
+        )
+    if inference_id is not None:
+        owner = connection.execute(
+            select(defect_logs.c.inspection_id).where(defect_logs.c.inference_id == inference_id)
+        ).scalar_one_or_none()
+        if owner != inspection_id:
+            raise WarehouseError(
+                f"expected a detection of inspection {inspection_id}, found no {inference_id!r} in it",
+                where=where,
+                fix="give its inference_id, or none for the whole board",
+            )
+        return
+    impossible = {Disposition.FALSE_CALL: Call.PASS, Disposition.ESCAPE: Call.FAIL}.get(disposition)
+    if call == impossible:
+        raise WarehouseError(
+            f"expected a disposition that fits the call {call}, found {disposition.value}",
+            where=where,
+            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE",
+        )
