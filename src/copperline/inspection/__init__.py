@@ -1,0 +1,31 @@
+"""A board becomes a call: the detector, the call policy, one image or many, and the model as a function of SQL."""
+
+from copperline.inspection.batch import (
+    BatchSummary,
+    ImagePair,
+    Inspectable,
+    Skipped,
+    inspect_pairs,
+    pairs_in_folder,
+)
+from copperline.inspection.detector import Detector
+from copperline.inspection.inspect import Inspection, Verdict, inspect_arrays, inspect_image
+from copperline.inspection.policy import CallPolicy, decide
+from copperline.inspection.predict_sql import predict_function
+
+__all__ = [
+    "BatchSummary",
+    "CallPolicy",
+    "Detector",
+    "ImagePair",
+    "Inspectable",
+    "Inspection",
+    "Skipped",
+    "Verdict",
+    "decide",
+    "inspect_arrays",
+    "inspect_image",
+    "inspect_pairs",
+    "pairs_in_folder",
+    "predict_function",
+]

@@ -1,0 +1,206 @@
+"""One board: from its images to a call."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from copperline.data.images import Image, decode_image, require_same_size
+from copperline.detections import Detections
+from copperline.errors import DataError
+from copperline.inspection.detector import Detector, as_grey
+from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
+from copperline.reference import register
+from copperline.taxonomy import Call, Taxonomy
+from copperline.warehouse import InspectionRecord, inspection_id_for
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the detector and the policy say of one image pair.
+
+    Attributes:
+        call: PASS, FAIL or WITHHELD.
+        registration_score: in [0, 1]; None without a reference.
+        latency_ms: from decoded images to the call: registration, network, decision.
+        detections: those that passed the operating point; none if the call is WITHHELD.
+    """
+
+    call: Call
+    registration_score: float | None
+    latency_ms: float
+    detections: Detections
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image with the bytes' SHA-256, so that a row names exactly what was inspected."""
+
+    path: Path
+    sha256: str
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One image pair through one model version: the verdict and all that is needed to trace it.
+
+    Attributes:
+        inspected_at: UTC.
+        operating_point: JSON text.
+        width, height: of the test image in px.
+        taxonomy: of the detections' class ids.
+    """
+
+    board_id: str
+    inspected_at: datetime
+    model_name: str
+    model_version: str
+    operating_point: str
+    image_path: Path
+    image_sha256: str
+    reference_path: Path | None
+    reference_sha256: str | None
+    width: int
+    height: int
+    verdict: Verdict
+    taxonomy: Taxonomy
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `copperline inspect --json` prints it."""
+        score = self.verdict.registration_score
+        return {
+            "board_id": self.board_id,
+            "image": str(self.image_path),
+            "reference": None if self.reference_path is None else str(self.reference_path),
+            "model": self.model_name,
+            "model_version": self.model_version,
+            "call": self.verdict.call.value,
+            "registration_score": None if score is None else round(score, 4),
+            "latency_ms": round(self.verdict.latency_ms, 2),
+            "detections": self.verdict.detections.to_dicts(self.taxonomy),
+        }
+
+    def to_record(self, station_id: str) -> InspectionRecord:
+        """The row, with an id that is the same each time these images are inspected in this way."""
+        return InspectionRecord(
+            inspection_id=inspection_id_for(
+                self.board_id,
+                self.image_sha256,
+                self.reference_sha256,
+                self.model_name,
+                self.model_version,
+                self.operating_point,
+            ),
+            board_id=self.board_id,
+            inspected_at=self.inspected_at,
+            station_id=station_id,
+            model_name=self.model_name,
+            model_version=self.model_version,
+            operating_point=self.operating_point,
+            image_path=str(self.image_path),
+            image_sha256=self.image_sha256,
+            reference_path=None if self.reference_path is None else str(self.reference_path),
+            reference_sha256=self.reference_sha256,
+            registration_score=self.verdict.registration_score,
+            call=self.verdict.call,
+            latency_ms=self.verdict.latency_ms,
+            width=self.width,
+            height=self.height,
+            detections=self.verdict.detections,
+        )
+
+
+def inspect_image(
+    detector: Detector,
+    image_path: str | os.PathLike[str],
+    reference_path: str | os.PathLike[str] | None = None,
+    *,
+    board_id: str | None = None,
+    policy: CallPolicy = DEFAULT_POLICY,
+) -> Inspection:
+    """Inspects one image file.
+
+    Args:
+        detector: model and operating point.
+        image_path: the test image.
+        reference_path: the golden image of the same board; without one the test image is judged by itself.
+        board_id: default: the file's name without its suffix and without `_test`.
+        policy: what fails a board.
+
+    Raises:
+        DataError: a file is missing or not a usable image, or the two images differ in size.
+    """
+    test = read_file(image_path)
+    reference = None if reference_path is None else read_file(reference_path)
+    return inspect_files(detector, board_id or board_id_of(test.path), test, reference, policy)
+
+
+def inspect_files(
+    detector: Detector, board_id: str, test: ImageFile, reference: ImageFile | None, policy: CallPolicy = DEFAULT_POLICY
+) -> Inspection:
+    """As `inspect_image`, with files that are read already."""
+    if reference is not None:
+        require_same_size(test.image, reference.image, reference.path)
+    verdict = inspect_arrays(detector, test.image, None if reference is None else reference.image, policy)
+    height, width = test.image.shape[:2]
+    return Inspection(
+        board_id=board_id,
+        inspected_at=datetime.now(UTC),
+        model_name=detector.name,
+        model_version=detector.version,
+        operating_point=detector.operating_point_json,
+        image_path=test.path,
+        image_sha256=test.sha256,
+        reference_path=None if reference is None else reference.path,
+        reference_sha256=None if reference is None else reference.sha256,
+        width=width,
+        height=height,
+        verdict=verdict,
+        taxonomy=detector.taxonomy,
+    )
+
+
+def inspect_arrays(
+    detector: Detector, test: Image, reference: Image | None = None, policy: CallPolicy = DEFAULT_POLICY
+) -> Verdict:
+    """Inspects one image pair in memory: (H, W) uint8 grey or (H, W, 3) BGR each.
+
+    Raises:
+        DataError: an image is of another shape or type, or the two differ in size.
+    """
+    start = time.perf_counter()
+    test = as_grey(test, "test image")
+    score = None
+    if reference is not None:
+        registration = register(test, as_grey(reference, "reference"))
+        reference, score = registration.reference, registration.score
+    detections = detector(test, reference, registered=True) if policy.registers(score) else Detections.empty()
+    call = decide(detections, score, detector.taxonomy, policy)
+    return Verdict(call, score, (time.perf_counter() - start) * 1e3, detections)
+
+
+def read_file(path: str | os.PathLike[str]) -> ImageFile:
+    """Reads and decodes an image once, with the hash of just those bytes; raises DataError."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"expected an image, but the file cannot be read ({error.strerror})", where=path, fix="check the path"
+        ) from error
+    return ImageFile(path, hashlib.sha256(data).hexdigest(), as_grey(decode_image(data, path), os.fspath(path)))
+
+
+def board_id_of(image_path: Path) -> str:
+    """The board that a file name stands for.
+
+    >>> board_id_of(Path("line2/20085000_test.jpg")), board_id_of(Path("AX7-0001.png"))
+    ('20085000', 'AX7-0001')
+    """
+    return image_path.stem.removesuffix("_test")

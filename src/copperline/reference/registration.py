@@ -1,0 +1,228 @@
+"""Registration: moving the golden reference onto the test image, and saying how well the two then agree.
+
+Three steps, from coarse to fine, on images reduced by area averaging:
+
+1. phase correlation finds the whole-pixel translation,
+2. Gauss-Newton on the squared difference refines translation and rotation to a fraction of a pixel
+   (inverse compositional alignment; Baker and Matthews, *Lucas-Kanade 20 Years On*, IJCV 56(3), 2004),
+3. the candidate that agrees best wins. The reference is moved only if that improves the agreement: a pair that is
+   aligned already passes through untouched.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from copperline.data.images import Image, require_same_size
+from copperline.detections import FloatArray
+
+Pixels = TypeVar("Pixels", Image, FloatArray)
+
+# On DeepPCB's 1,000 trainval pairs true references score at least 0.80, references of another group at most 0.40.
+WITHHELD_BELOW = 0.6
+
+# A fixture repeats to well within this; a larger shift is more likely the next pattern of a step-and-repeat panel.
+_MAX_SHIFT = 0.05  # of the shorter side
+_MAX_ROTATION = math.radians(1.5)
+# Moving the reference blurs its edges, which costs more than half a pixel of misalignment does.
+_MIN_MOTION = 0.5  # px, at the corner that moves most
+# Variance below which a difference is scan noise: keeps nearly empty images from being judged on a speck.
+_NOISE_VARIANCE = (0.09 * 255) ** 2
+_MAX_STEPS = 8
+_CONVERGED = 0.01  # px of the reduced image
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A reference that has been moved onto its test image.
+
+    Attributes:
+        reference: (H, W) uint8, aligned to the test image; the array that was passed in if it did not need moving.
+        shift_x, shift_y: px by which the reference's centre was moved to the right and down.
+        rotation: degrees by which it was turned about its centre, clockwise as seen.
+        score: agreement with the test image in [0, 1], see `agreement`.
+    """
+
+    reference: Image
+    shift_x: float
+    shift_y: float
+    rotation: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Motion:
+    """Maps a test pixel to its place in the reference, about the image's centre.
+
+    Pixels are complex numbers x + iy, which makes a rotation a product.
+    """
+
+    shift: complex = 0j
+    angle: float = 0.0
+
+    def matrix(self, shape: tuple[int, int], scale: float = 1.0) -> FloatArray:
+        """(2, 3) affine matrix for an image of `shape`, with the shift multiplied by `scale`."""
+        centre = complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+        turn = complex(math.cos(self.angle), math.sin(self.angle))
+        offset = centre + self.shift * scale - turn * centre
+        return np.array([[turn.real, -turn.imag, offset.real], [turn.imag, turn.real, offset.imag]], np.float32)
+
+    def after_inverse_of(self, step: _Motion) -> _Motion:
+        """This motion composed with the inverse of `step`."""
+        angle = self.angle - step.angle
+        return _Motion(self.shift - step.shift * complex(math.cos(angle), math.sin(angle)), angle)
+
+    def reach(self, shape: tuple[int, int]) -> float:
+        """Upper bound of the distance that any pixel of an image of `shape` moves."""
+        return abs(self.shift) + abs(self.angle) * math.hypot(*shape) / 2
+
+
+def register(test: Image, reference: Image) -> Registration:
+    """Moves `reference` onto `test` by a translation (up to 5 % of the shorter side) and a rotation up to 1.5 degrees.
+
+    Args:
+        test: (H, W) uint8 grey.
+        reference: (H, W) uint8 grey, the golden image of the same board.
+
+    Raises:
+        DataError: the two differ in size.
+    """
+    require_same_size(test, reference, "reference")
+    factor = _reduction(test.shape)
+    small_test, small_reference = _reduced(test, factor), _reduced(reference, factor)
+    motion, score = _best_motion(small_test, small_reference)
+
+    full_motion = _Motion(motion.shift * factor, motion.angle)
+    moved = reference
+    if full_motion.reach(test.shape) > _MIN_MOTION:
+        moved = _moved(reference, full_motion)
+    # What counts in the end is the difference that the detector sees, at full size.
+    if cv2.norm(test, moved, cv2.NORM_L1) >= cv2.norm(test, reference, cv2.NORM_L1):
+        return Registration(reference, 0.0, 0.0, 0.0, agreement(small_test, small_reference))
+    return Registration(
+        reference=moved,
+        # The motion maps test pixels to reference pixels; the reference itself moves the other way.
+        shift_x=-full_motion.shift.real,
+        shift_y=-full_motion.shift.imag,
+        rotation=-math.degrees(full_motion.angle),
+        score=score,
+    )
+
+
+def agreement(first: Image | FloatArray, second: Image | FloatArray) -> float:
+    """How well two images of one size agree, in [0, 1]: 1 for identical images, about 0 for unrelated ones.
+
+    Lin's concordance correlation coefficient (*Biometrics* 45(1), 1989) with a noise floor C, floored at 0:
+
+        1 - mean((a - b)^2) / (var(a) + var(b) + (mean(a) - mean(b))^2 + C)
+
+    It is corrected for chance (unrelated images score 0 however much background they share), and unlike plain
+    correlation it counts differences of contrast and brightness, which the detector's difference channel sees too.
+    Two blank images of one brightness agree; a blank and a pattern do not.
+
+    >>> pattern = np.kron([[0, 255], [255, 0]], np.ones((8, 8))).astype(np.uint8)
+    >>> agreement(pattern, pattern), agreement(pattern, 255 - pattern), agreement(pattern, pattern[:, ::-1])
+    (1.0, 0.0, 0.0)
+    """
+    (mean_a, deviation_a), (mean_b, deviation_b) = _moments(first), _moments(second)
+    squared_difference = cv2.norm(first, second, cv2.NORM_L2SQR) / first.size
+    spread = deviation_a**2 + deviation_b**2 + (mean_a - mean_b) ** 2 + _NOISE_VARIANCE
+    return max(0.0, 1.0 - squared_difference / spread)
+
+
+def _best_motion(test: FloatArray, reference: FloatArray) -> tuple[_Motion, float]:
+    """The motion with the best agreement among none, the translation and the refined motion; and that agreement."""
+    best, best_score = _Motion(), agreement(test, reference)
+    for estimate in (_translation, _refined):
+        motion = estimate(test, reference, best)
+        if max(abs(motion.shift.real), abs(motion.shift.imag)) > _MAX_SHIFT * min(test.shape):
+            continue
+        if abs(motion.angle) > _MAX_ROTATION:
+            continue
+        score = agreement(test, _moved(reference, motion))
+        if score > best_score:
+            best, best_score = motion, score
+    return best, best_score
+
+
+def _translation(test: FloatArray, reference: FloatArray, _start: _Motion) -> _Motion:
+    """By phase correlation."""
+    # OpenCV 5 multiplies float32 inputs by the window in place, so it is given copies.
+    (x, y), _response = cv2.phaseCorrelate(test.copy(), reference.copy(), _hann(test.shape))
+    return _Motion(complex(x, y))
+
+
+def _refined(test: FloatArray, reference: FloatArray, start: _Motion) -> _Motion:
+    """Least-squares translation and rotation, from `start`."""
+    gradient_x = cv2.Sobel(test, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    gradient_y = cv2.Sobel(test, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    x, y, inside = _grid(test.shape)
+    # How each pixel changes with a shift in x, in y, and with a rotation about the centre; 0 near the border,
+    # where what enters the image is not known.
+    change = np.stack([gradient_x, gradient_y, x * gradient_y - y * gradient_x]).reshape(3, -1) * inside
+    normal = change @ change.T
+    # Damping decides what the image leaves open, such as a shift along parallel traces: no motion.
+    normal += np.diag(1e-3 * np.diag(normal) + 1e-3)
+
+    motion = start
+    for _ in range(_MAX_STEPS):
+        residual = _moved(reference, motion) - test
+        step_x, step_y, step_angle = np.linalg.solve(normal, change @ residual.ravel())
+        step = _Motion(complex(step_x, step_y), float(step_angle))
+        motion = motion.after_inverse_of(step)
+        if step.reach(test.shape) < _CONVERGED:
+            break
+    return motion
+
+
+def _moved(image: Pixels, motion: _Motion) -> Pixels:
+    """The image with every pixel taken from where `motion` says; beyond the border, the border's pixels go on."""
+    height, width = image.shape
+    moved = cv2.warpAffine(
+        image,
+        motion.matrix((height, width)),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(moved, image.dtype)
+
+
+def _reduction(shape: tuple[int, ...]) -> int:
+    """By how much to reduce: 4 keeps traces visible and is fast; less for small images, more for very large ones."""
+    return max(1, min(4, min(shape) // 64), math.ceil(max(shape) / 2048))
+
+
+def _reduced(image: Image, factor: int) -> FloatArray:
+    height, width = image.shape
+    whole = image[: height // factor * factor, : width // factor * factor]
+    small = cv2.resize(whole, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+@lru_cache(maxsize=8)
+def _hann(shape: tuple[int, int]) -> FloatArray:
+    return np.asarray(cv2.createHanningWindow((shape[1], shape[0]), cv2.CV_32F), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _grid(shape: tuple[int, int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """x (1, W) and y (H, 1) from the centre, and a mask (H * W,) that is 0 on the border and 1 inside."""
+    height, width = shape
+    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2)[None, :]
+    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2)[:, None]
+    inside = np.zeros(shape, np.float32)
+    margin_x, margin_y = (math.ceil(_MAX_SHIFT * side) for side in (width, height))
+    inside[margin_y : height - margin_y, margin_x : width - margin_x] = 1
+    return x, y, inside.ravel()
+
+
+def _moments(image: Image | FloatArray) -> tuple[float, float]:
+    mean, deviation = cv2.meanStdDev(image)
+    return float(mean[0, 0]), float(deviation[0, 0])

@@ -1,0 +1,164 @@
+"""A model file in ONNX Runtime: checked when it is loaded, then images in, detections out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from copperline.data.images import Image, require_same_size
+from copperline.detections import Detections, FloatArray
+from copperline.errors import DataError, ModelError
+from copperline.model_info import METADATA_KEY, ModelInfo
+from copperline.runtime.postprocess import Selection, decode_predictions
+from copperline.runtime.preprocess import network_input
+from copperline.runtime.tiling import Tiling, predict_tiled
+
+INPUT, OUTPUT = "images", "predictions"
+
+# ONNX Runtime's errors have no common base.
+_ORT_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.EngineError,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class OnnxModel:
+    """A detector network that `copperline` exported, on the CPU. Safe to call from several threads.
+
+    Args:
+        path: the ONNX file, which carries its `ModelInfo`.
+        threads: CPU threads for one image; 0 means all cores.
+        tiling: images larger than its limit are inspected in tiles.
+
+    Raises:
+        ModelError: the file is missing or damaged, was not exported by Copperline, is of a newer format, or does not
+            fit its own description.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 0, tiling: Tiling | None = None) -> None:
+        self.path = Path(path)
+        self.tiling = tiling or Tiling()
+        self._session = _open(self.path, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.info = ModelInfo.parse(metadata.get(METADATA_KEY), str(self.path))
+        self.taxonomy = self.info.taxonomy
+        self._check_ports()
+
+    def predict(self, test: Image, reference: Image | None = None, selection: Selection | None = None) -> Detections:
+        """The detections in `test`, most confident first, boxes in its pixels.
+
+        Args:
+            test: (H, W) uint8 grey.
+            reference: (H, W) uint8 grey, already registered to `test`; or None.
+            selection: confidence floor and non-maximum suppression.
+
+        Raises:
+            DataError: an image is not (H, W) uint8, or the two differ in size.
+            ModelError: the network failed on this image.
+        """
+        _require_grey(test, "test image")
+        if reference is not None:
+            _require_grey(reference, "reference")
+            require_same_size(test, reference, "reference")
+        selection = selection or Selection()
+        if max(test.shape) > self.tiling.limit:
+            return predict_tiled(self._predict_whole, test, reference, selection, self.tiling)
+        return self._predict_whole(test, reference, selection)
+
+    def _predict_whole(self, test: Image, reference: Image | None, selection: Selection) -> Detections:
+        height, width = test.shape
+        predictions = self.raw(network_input(test, reference, self.info.stride))
+        return decode_predictions(predictions, selection, width, height)
+
+    def raw(self, images: FloatArray) -> FloatArray:
+        """The network alone: (1, 3, H, W) float32 -> (4 + C, A) float32, as `ModelInfo` describes them."""
+        try:
+            (predictions,) = self._session.run([OUTPUT], {INPUT: images})
+        except _ORT_ERRORS as error:
+            raise ModelError(
+                f"the network failed on an image of {images.shape[3]} x {images.shape[2]} px ({_first_line(error)})",
+                where=self.path,
+                fix="export the model again with free height and width",
+            ) from error
+        rows = 4 + len(self.taxonomy)
+        if predictions.ndim != 3 or predictions.shape[1] != rows:
+            raise self._misfit(f"`{OUTPUT}` of shape (1, {rows}, anchors)", f"{predictions.shape}")
+        return np.asarray(predictions[0], np.float32)
+
+    def _check_ports(self) -> None:
+        """Compares the inputs and outputs with what `ModelInfo` promises; free dimensions are checked when run."""
+        inputs = {port.name: port for port in self._session.get_inputs()}
+        outputs = {port.name: port for port in self._session.get_outputs()}
+        if list(inputs) != [INPUT]:
+            raise self._misfit(f"one input `{INPUT}`", ", ".join(inputs) or "none")
+        if OUTPUT not in outputs:
+            raise self._misfit(f"an output `{OUTPUT}`", ", ".join(outputs) or "none")
+        for port in (inputs[INPUT], outputs[OUTPUT]):
+            if port.type != "tensor(float)":
+                raise self._misfit(f"`{port.name}` in float32", port.type)
+
+        shape = inputs[INPUT].shape
+        if len(shape) != 4 or not _fits(shape[0], 1) or not _fits(shape[1], 3):
+            raise self._misfit(f"`{INPUT}` of shape (1, 3, height, width)", f"{shape}")
+        if isinstance(shape[2], int) or isinstance(shape[3], int):
+            raise self._misfit(f"`{INPUT}` with free height and width", f"{shape}")
+        shape, classes = outputs[OUTPUT].shape, len(self.taxonomy)
+        if len(shape) != 3 or not _fits(shape[1], 4 + classes):
+            raise self._misfit(f"`{OUTPUT}` of shape (1, {4 + classes}, anchors) for {classes} classes", f"{shape}")
+
+    def _misfit(self, expected: str, found: str) -> ModelError:
+        return ModelError(
+            f"expected {expected}, found {found}", where=self.path, fix="export it with `copperline models export`"
+        )
+
+
+def _open(path: Path, threads: int) -> ort.InferenceSession:
+    if not path.is_file():
+        raise ModelError("expected an ONNX model, found no file", where=path, fix="check the path")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or _cores()
+    options.inter_op_num_threads = 1
+    # Threads that wait for the next image by spinning take the cores from those that read and decode it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Errors are raised; warnings of the optimiser mean nothing to the user.
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise ModelError(
+            f"expected an ONNX model, found a damaged or foreign file ({_first_line(error)})",
+            where=path,
+            fix="export or download it again",
+        ) from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fits(found: int | str | None, expected: int) -> bool:
+    """A dimension is a number, or a name or None if it is free."""
+    return not isinstance(found, int) or found == expected
+
+
+def _require_grey(image: Image, what: str) -> None:
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise DataError(
+            f"expected (H, W) uint8, found {image.shape} {image.dtype}", where=what, fix="convert it to 8-bit grey"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

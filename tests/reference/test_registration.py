@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copperline.data.images import Image
+from copperline.errors import DataError
+from copperline.reference import WITHHELD_BELOW, agreement, register
+
+
+def board(seed: int, size: int = 320) -> Image:
+    """Grey, anti-aliased dark traces and pads on a light ground, with edges soft as a scan's."""
+    rng = np.random.default_rng(seed)
+    image = np.full((size, size), 255, np.uint8)
+    for _ in range(14):
+        points = rng.integers(0, size, (3, 2)).astype(np.int32)
+        cv2.polylines(image, [points], False, 0, int(rng.integers(5, 12)), cv2.LINE_AA)
+    for x, y in rng.integers(0, size, (12, 2)).tolist():
+        cv2.circle(image, (x, y), int(rng.integers(6, 16)), 0, -1, cv2.LINE_AA)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
+
+
+def moved(image: Image, x: float, y: float, degrees: float = 0.0) -> Image:
+    height, width = image.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1.0)
+    matrix[:, 2] += (x, y)
+    flags = cv2.INTER_CUBIC
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1000), x=st.floats(-12, 12), y=st.floats(-12, 12))
+def test_known_shifts_are_recovered_to_a_third_of_a_pixel(seed: int, x: float, y: float) -> None:
+    reference = board(seed)
+    test = moved(reference, x, y)
+    found = register(test, reference)
+    if abs(x) + abs(y) > 1.5:
+        assert (found.shift_x, found.shift_y) == pytest.approx((x, y), abs=0.3)
+        assert found.rotation == pytest.approx(0, abs=0.1)
+    assert found.score > 0.95
+    inner = slice(16, -16)
+    before = np.abs(test[inner, inner].astype(int) - reference[inner, inner]).mean()
+    assert np.abs(test[inner, inner].astype(int) - found.reference[inner, inner]).mean() <= before + 0.05
+
+
+@pytest.mark.parametrize("degrees", [-1.0, -0.3, 0.5, 1.2])
+def test_a_small_rotation_is_recovered(degrees: float) -> None:
+    reference = board(3, 640)
+    found = register(moved(reference, 3.4, -2.2, degrees), reference)
+    assert found.rotation == pytest.approx(degrees, abs=0.05)
+    assert (found.shift_x, found.shift_y) == pytest.approx((3.4, -2.2), abs=0.3)
+    assert found.score > 0.95
+
+
+def test_an_aligned_reference_is_given_back_untouched() -> None:
+    reference = board(1)
+    test = reference.copy()
+    cv2.circle(test, (150, 150), 9, 0, -1)
+    found = register(test, reference)
+    assert found.reference is reference
+    assert (found.shift_x, found.shift_y, found.rotation) == (0, 0, 0)
+    assert found.score > 0.95
+
+
+def test_the_inputs_are_left_as_they_were() -> None:
+    test, reference = board(1), moved(board(1), 4, 2)
+    before = test.copy(), reference.copy()
+    register(test, reference)
+    assert np.array_equal(test, before[0])
+    assert np.array_equal(reference, before[1])
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1000), sigma=st.floats(0, 20), contrast=st.floats(0.8, 1.0))
+def test_scan_noise_and_defects_do_not_hide_a_true_pair(seed: int, sigma: float, contrast: float) -> None:
+    rng = np.random.default_rng(seed)
+    reference = board(seed)
+    test = moved(reference, 2.5, -1.5) * contrast + rng.normal(0, sigma, reference.shape)
+    test = test.clip(0, 255).astype(np.uint8)
+    for x, y in rng.integers(10, 310, (12, 2)).tolist():
+        cv2.circle(test, (x, y), 5, int(rng.choice([0, 255])), -1)
+    assert register(test, reference).score > 0.8 > WITHHELD_BELOW
+
+
+def test_what_is_not_the_boards_reference_scores_low() -> None:
+    test = board(1)
+    noise = np.random.default_rng(0).integers(0, 256, test.shape).astype(np.uint8)
+    photo = cv2.GaussianBlur(noise, (0, 0), 12)
+    photo = cv2.normalize(photo, None, 0, 255, cv2.NORM_MINMAX)
+    others = {
+        "other board": board(2),
+        "mirrored": test[:, ::-1].copy(),
+        "upside down": test[::-1, ::-1].copy(),
+        "negative": 255 - test,
+        "noise": noise,
+        "photo": photo,
+        "white": np.full_like(test, 255),
+        "black": np.zeros_like(test),
+    }
+    scores = {name: register(test, np.asarray(other, np.uint8)).score for name, other in others.items()}
+    assert max(scores.values()) < 0.5 < WITHHELD_BELOW, scores
+
+
+def test_a_nearly_empty_pair_is_not_judged_by_its_one_defect() -> None:
+    reference = np.full((640, 640), 255, np.uint8)
+    test = reference.copy()
+    cv2.circle(test, (300, 200), 8, 0, -1)
+    found = register(test, reference)
+    assert found.score > 0.8
+    assert found.reference is reference
+
+
+def test_parallel_traces_give_no_wild_shift_along_them() -> None:
+    reference = np.full((320, 320), 255, np.uint8)
+    reference[:, 40:300:60] = 0
+    reference = cv2.GaussianBlur(np.repeat(np.repeat(reference[::4, ::4], 4, 0), 4, 1), (0, 0), 1.5)
+    found = register(moved(reference, 3.0, 0), reference)
+    assert found.shift_x == pytest.approx(3.0, abs=0.3)
+    assert abs(found.shift_y) < 1
+    assert found.score > 0.9
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 200), (70, 65), (257, 641)])
+def test_any_size_of_image_registers(shape: tuple[int, int]) -> None:
+    reference = board(4, 700)[: shape[0], : shape[1]].copy()
+    found = register(reference, reference)
+    assert found.reference.shape == shape
+    assert found.score == pytest.approx(1)
+
+
+def test_a_reference_of_another_size_is_refused_with_both_sizes() -> None:
+    with pytest.raises(DataError, match=r"320 x 320.*300 x 320"):
+        register(board(1), board(1)[:, :300])
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1000))
+def test_agreement_is_symmetric_and_within_0_and_1(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(0, 256, (20, 30)).astype(np.uint8) for _ in range(2))
+    assert 0 <= agreement(a, b) <= 1
+    assert agreement(a, b) == pytest.approx(agreement(b, a))
+    assert agreement(a, a) == 1
+
+
+def test_deeppcb_true_pairs_and_foreign_references_lie_on_either_side_of_the_threshold() -> None:
+    root = os.environ.get("COPPERLINE_DEEPPCB")
+    if not root:
+        pytest.skip("COPPERLINE_DEEPPCB is not set to a DeepPCB folder")
+    lines = (Path(root) / "trainval.txt").read_text(encoding="utf-8").splitlines()[::40]
+    stems = [Path(root) / line.split()[0].removesuffix(".jpg") for line in lines]
+    tests = [np.asarray(cv2.imread(f"{stem}_test.jpg", cv2.IMREAD_GRAYSCALE)) for stem in stems]
+    references = [np.asarray(cv2.imread(f"{stem}_temp.jpg", cv2.IMREAD_GRAYSCALE)) for stem in stems]
+    half = len(stems) // 2
+    true = [register(t, r) for t, r in zip(tests, references, strict=True)]
+    foreign = [register(t, r).score for t, r in zip(tests, references[half:] + references[:half], strict=True)]
+    assert min(found.score for found in true) > 0.8
+    assert max(foreign) < 0.5
+    for test, reference, found in zip(tests, references, true, strict=True):
+        assert cv2.norm(test, found.reference, cv2.NORM_L1) <= cv2.norm(test, reference, cv2.NORM_L1)
