@@ -43,6 +43,26 @@ class OperatingPoint(BaseModel):
         return np.array([self.thresholds[name] for name in taxonomy.names], dtype=np.float32)
 
 
+class Parity(BaseModel):
+    """How far the exported ONNX model is from the trained network on the same inputs.
+
+    Attributes:
+        passed: whether the largest difference was within the tolerance.
+        images: number of inputs compared.
+        max_difference: largest absolute difference of any output value.
+        tolerance: largest difference that was allowed.
+        note: what was compared, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passed: bool
+    images: int = Field(ge=0)
+    max_difference: float = Field(ge=0)
+    tolerance: float = Field(ge=0)
+    note: str = ""
+
+
 class ClassInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
