@@ -1,0 +1,22 @@
+"""Training: crops of board pairs, one loop for every engine, checkpoints, tracking, and the way to an ONNX file.
+
+torch is imported here and in `yolo` alone.
+"""
+
+from copperline.training.checkpoint import Checkpoint
+from copperline.training.config import TrainConfig
+from copperline.training.console import training_progress
+from copperline.training.fit import TrainedModel, fit
+from copperline.training.loop import Listener, Metrics, TrainResult, train
+
+__all__ = [
+    "Checkpoint",
+    "Listener",
+    "Metrics",
+    "TrainConfig",
+    "TrainResult",
+    "TrainedModel",
+    "fit",
+    "train",
+    "training_progress",
+]

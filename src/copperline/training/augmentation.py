@@ -1,0 +1,123 @@
+"""Training crops of board pairs.
+
+A board's defects do not care which way up it lies, so every crop is flipped and turned; its reference is never
+perfectly registered, so it is shifted a little; some crops have their defects painted over with the reference, so
+that the network learns what a good board looks like; some have no reference at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from copperline.detections import Detections
+from copperline.training.config import TrainConfig
+
+Grey = npt.NDArray[np.uint8]
+
+# A box cut by the crop's edge stays a label while this share of it is inside.
+KEPT_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One training example.
+
+    Attributes:
+        test: (S, S) uint8.
+        reference: (S, S) uint8, or None.
+        labels: boxes in pixels of the crop.
+    """
+
+    test: Grey
+    reference: Grey | None
+    labels: Detections
+
+
+def sample_crop(
+    rng: np.random.Generator, test: Grey, reference: Grey | None, labels: Detections, config: TrainConfig
+) -> Crop:
+    """A random crop of a board pair with everything that training does to it.
+
+    Args:
+        rng: decides everything; the same state gives the same crop.
+        test, reference: (H, W) uint8, the same size.
+        labels: defects on `test`.
+    """
+    size = config.crop_size
+    x, y = _corner(rng, labels, test.shape[1], test.shape[0], size, config.near_defect)
+    test_crop = _window(test, x, y, size)
+    reference_crop = None if reference is None else _window(reference, x, y, size)
+    labels = _cut(labels.shifted(-x, -y), size)
+
+    if reference_crop is not None and rng.random() < config.clean_share:
+        test_crop = _painted_over(test_crop, reference_crop, labels)
+        labels = Detections.empty()
+    if rng.random() < config.reference_dropout:
+        reference_crop = None
+    if reference_crop is not None and config.reference_jitter > 0 and rng.random() < 0.5:
+        reference_crop = _shifted(reference_crop, *rng.uniform(-config.reference_jitter, config.reference_jitter, 2))
+    return _turned(Crop(test_crop, reference_crop, labels), int(rng.integers(8)))
+
+
+def _corner(
+    rng: np.random.Generator, labels: Detections, width: int, height: int, size: int, near_defect: float
+) -> tuple[int, int]:
+    """Top left corner of the crop: around a random defect, or anywhere."""
+    free_x, free_y = max(width - size, 0), max(height - size, 0)
+    if len(labels) and rng.random() < near_defect:
+        x1, y1, x2, y2 = labels.boxes[rng.integers(len(labels))]
+        x = rng.uniform(x2 - size, x1) if x2 - x1 < size else x1
+        y = rng.uniform(y2 - size, y1) if y2 - y1 < size else y1
+        return int(np.clip(round(x), 0, free_x)), int(np.clip(round(y), 0, free_y))
+    return int(rng.integers(free_x + 1)), int(rng.integers(free_y + 1))
+
+
+def _window(image: Grey, x: int, y: int, size: int) -> Grey:
+    """A copy of the window; an image smaller than the window is continued by its edge."""
+    window = image[y : y + size, x : x + size]
+    below, right = size - window.shape[0], size - window.shape[1]
+    if below or right:
+        return np.asarray(cv2.copyMakeBorder(window, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return window.copy()
+
+
+def _cut(labels: Detections, size: int) -> Detections:
+    before = labels.areas()
+    boxes = labels.boxes.clip(0, size)
+    cut = Detections(boxes, labels.class_ids, labels.confidences)
+    return cut[(cut.areas() > KEPT_SHARE * before) & (cut.areas() > 0)]
+
+
+def _painted_over(test: Grey, reference: Grey, labels: Detections) -> Grey:
+    painted = test.copy()
+    for x1, y1, x2, y2 in labels.boxes.round().astype(int):
+        painted[y1:y2, x1:x2] = reference[y1:y2, x1:x2]
+    return painted
+
+
+def _shifted(image: Grey, dx: float, dy: float) -> Grey:
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
+    moved = cv2.warpAffine(image, matrix, image.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
+
+
+def _turned(crop: Crop, symmetry: int) -> Crop:
+    """One of the square's eight symmetries: bit 0 mirrors left-right, bit 1 top-bottom, bit 2 transposes."""
+    size = crop.test.shape[0]
+    boxes = crop.labels.boxes.copy()
+    images = [crop.test] if crop.reference is None else [crop.test, crop.reference]
+    if symmetry & 1:
+        images = [image[:, ::-1] for image in images]
+        boxes[:, [0, 2]] = size - boxes[:, [2, 0]]
+    if symmetry & 2:
+        images = [image[::-1] for image in images]
+        boxes[:, [1, 3]] = size - boxes[:, [3, 1]]
+    if symmetry & 4:
+        images = [image.T for image in images]
+        boxes = boxes[:, [1, 0, 3, 2]]
+    labels = Detections(boxes, crop.labels.class_ids, crop.labels.confidences)
+    return Crop(images[0], images[1] if len(images) == 2 else None, labels)

@@ -1,0 +1,119 @@
+"""Batches of crops: each crop depends on the seed, the epoch and its position there alone, so a resumed run, or one
+on several processes, sees what the uninterrupted run on one process would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from copperline.data import BoardPair, read_pair
+from copperline.reference import register
+from copperline.training.augmentation import Crop, Grey, sample_crop
+from copperline.training.config import TrainConfig
+from copperline.yolo.loss import Targets
+
+Pair = tuple[Grey, Grey | None]
+
+
+class Batch(NamedTuple):
+    """images: (N, 3, S, S) uint8: test, reference, absolute difference; without a reference the latter two are 0."""
+
+    images: Tensor
+    targets: Targets
+
+
+def registered_pair(pair: BoardPair) -> Pair:
+    """The test image and its reference, moved onto it as inspection will do it; (H, W) uint8 each."""
+    test, reference = read_pair(pair)
+    return test, None if reference is None else register(test, reference).reference
+
+
+class ImageCache:
+    """Decoded, registered board pairs, kept up to a memory budget; the others are read on each use."""
+
+    def __init__(
+        self, pairs: Sequence[BoardPair], budget_mib: int, read: Callable[[BoardPair], Pair] = registered_pair
+    ) -> None:
+        self.pairs, self._read = pairs, read
+        self._budget = budget_mib * 2**20
+        self._kept: dict[int, Pair] = {}
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Pair:
+        if index in self._kept:
+            return self._kept[index]
+        images = self._read(self.pairs[index])
+        size = sum(image.nbytes for image in images if image is not None)
+        if size <= self._budget:
+            self._kept[index] = images
+            self._budget -= size
+        return images
+
+
+def epoch_order(pairs: int, config: TrainConfig, epoch: int) -> npt.NDArray[np.int64]:
+    """Indices of the pairs of one epoch, shuffled: each pair `crops_per_pair` times, in whole batches."""
+    rng = np.random.default_rng((config.seed, 1, epoch))
+    order = rng.permutation(np.tile(np.arange(pairs), config.crops_per_pair))
+    return np.resize(order, steps_per_epoch(pairs, config) * config.batch_size)
+
+
+def make_batch(crops: Sequence[Crop]) -> Batch:
+    """Stacks crops and pads their labels."""
+    size = crops[0].test.shape[0]
+    images = np.zeros((len(crops), 3, size, size), np.uint8)
+    most = max(len(crop.labels) for crop in crops)
+    boxes = np.zeros((len(crops), most, 4), np.float32)
+    classes = np.zeros((len(crops), most), np.int64)
+    mask = np.zeros((len(crops), most), bool)
+    for i, crop in enumerate(crops):
+        images[i, 0] = crop.test
+        if crop.reference is not None:
+            images[i, 1] = crop.reference
+            images[i, 2] = np.maximum(crop.test, crop.reference) - np.minimum(crop.test, crop.reference)
+        count = len(crop.labels)
+        boxes[i, :count], classes[i, :count], mask[i, :count] = crop.labels.boxes, crop.labels.class_ids, True
+    return Batch(
+        torch.from_numpy(images), Targets(torch.from_numpy(boxes), torch.from_numpy(classes), torch.from_numpy(mask))
+    )
+
+
+def batches(
+    cache: ImageCache, config: TrainConfig, epoch: int, *, first_step: int = 0, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
+    """The batches of one epoch from step `first_step` on, for one of `world_size` processes.
+
+    One thread prepares the next batches while the current one trains.
+    """
+    order = epoch_order(len(cache), config, epoch)
+    share = config.batch_size // world_size
+
+    def prepare(step: int) -> Batch:
+        start = step * config.batch_size + rank * share
+        crops = []
+        for position in range(start, start + share):
+            index = int(order[position])
+            rng = np.random.default_rng((config.seed, 2, epoch, position))
+            crops.append(sample_crop(rng, *cache[index], cache.pairs[index].labels, config))
+        return make_batch(crops)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        steps = range(first_step, steps_per_epoch(len(cache), config))
+        ahead = [pool.submit(prepare, step) for step in steps[:3]]
+        for step in steps:
+            batch = ahead.pop(0).result()
+            if step + 3 < steps.stop:
+                ahead.append(pool.submit(prepare, step + 3))
+            yield batch
+
+
+def steps_per_epoch(pairs: int, config: TrainConfig) -> int:
+    """Whole batches only, but at least one."""
+    return max(pairs * config.crops_per_pair // config.batch_size, 1)

@@ -1,0 +1,41 @@
+"""What a training run is made of: everything that decides its result."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainConfig(BaseModel):
+    """Settings of one training run. Kept in the checkpoint and in the model card.
+
+    An epoch shows each training pair as `crops_per_pair` crops: four crops of 320 px cover a board of 640 px once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str = Field("yolo12-pico", description="yolo12-pico or yolo12n")
+    epochs: int = Field(14, ge=1)
+    crops_per_pair: int = Field(4, ge=1)
+    crop_size: int = Field(320, ge=64, multiple_of=32, description="side of a training crop, px")
+    batch_size: int = Field(16, ge=1, description="crops in a step, over all processes together")
+    seed: int = Field(0, ge=0)
+
+    learning_rate: float = Field(3e-3, gt=0)
+    final_learning_rate: float = Field(0.01, gt=0, le=1, description="share of the learning rate at the end")
+    warmup_steps: int = Field(150, ge=0)
+    weight_decay: float = Field(0.02, ge=0)
+    gradient_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
+    ema_decay: float = Field(0.998, gt=0, lt=1)
+
+    near_defect: float = Field(0.8, ge=0, le=1, description="share of crops that are placed around a defect")
+    clean_share: float = Field(0.1, ge=0, le=1, description="share of crops whose defects are painted over")
+    reference_dropout: float = Field(0.15, ge=0, le=1, description="share of crops without a reference")
+    reference_jitter: float = Field(1.5, ge=0, description="largest extra shift of the reference, px")
+
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the processor or GPU computes in it, else float32"
+    )
+    validate_every: int = Field(4, ge=1, description="epochs between validations; the last is always validated")
+    image_cache_mib: int = Field(1536, ge=0, description="memory for decoded images; beyond it they are decoded anew")

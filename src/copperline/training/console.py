@@ -1,0 +1,47 @@
+"""Training as people see it: one bar with the loss and the time left, and a line for each validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from copperline.training.loop import Listener, Metrics
+
+
+class _Bar:
+    def __init__(self, bar: Progress, console: Console) -> None:
+        self.bar, self.console = bar, console
+        self.task = bar.add_task("Training", total=None, loss="")
+        self.smoothed: float | None = None
+
+    def on_step(self, step: int, total_steps: int, loss: float) -> None:
+        self.smoothed = loss if self.smoothed is None else 0.97 * self.smoothed + 0.03 * loss
+        self.bar.update(self.task, completed=step, total=total_steps, loss=f"loss {self.smoothed:.2f}")
+
+    def on_epoch(self, epoch: int, metrics: Metrics) -> None:
+        line = f"epoch {epoch}: loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s"
+        if "val_map50" in metrics:
+            line += f", validation mAP50 {100 * metrics['val_map50']:.1f} %"
+        if "val_map50_95" in metrics:
+            line += f", mAP50:95 {100 * metrics['val_map50_95']:.1f} %"
+        self.console.print(line)
+
+
+@contextmanager
+def training_progress() -> Iterator[Listener]:
+    """A listener that draws on stderr; without a terminal only the lines per epoch are printed."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield _Bar(bar, console)
