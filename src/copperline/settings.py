@@ -31,7 +31,6 @@ class Settings(BaseSettings):
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
     registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
-    stage_url: str | None = Field(None, description="fsspec URL of the stage; default: a folder in the workspace")
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
@@ -68,11 +67,6 @@ class Settings(BaseSettings):
     def registry(self) -> str:
         """MLflow tracking and registry URI."""
         return self.registry_uri or f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
-
-    @property
-    def stage(self) -> str:
-        """fsspec URL under which images and model files are kept."""
-        return self.stage_url or str(self.workspace.absolute() / "stage")
 
     @cached_property
     def taxonomy(self) -> Taxonomy:

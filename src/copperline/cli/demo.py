@@ -1,0 +1,58 @@
+"""`copperline demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from copperline.cli.options import JsonOption, WorkspaceOption, per_cent, print_json, print_table, say, settings_for
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Labelled boards, e.g. DeepPCB's PCBData; default: download, or draw if offline."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of training; fewer is faster and worse.")] = None,
+    no_dashboard: Annotated[
+        bool, typer.Option("--no-dashboard", help="Do not open a dashboard at the end; this version has none to open.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Run the whole loop: import, train, evaluate, register, inspect, and show what the warehouse knows."""
+    del no_dashboard
+    from copperline.workflows.demo import run_demo
+
+    settings = settings_for(workspace)
+    result = run_demo(settings, data, epochs, tell=lambda line: typer.echo(line, err=True))
+    if json_:
+        print_json(result.to_dict())
+        return
+    figures, plant = result.evaluation, result.plant
+    print_table(
+        f"Model version {result.model_version} on {result.test_images} boards that it has not seen",
+        ("figure", "value"),
+        [
+            ("mAP50", per_cent(figures.map50)),
+            ("AP33 (DeepPCB's protocol)", per_cent(figures.ap33)),
+            ("mAP50:95", per_cent(figures.map50_95)),
+            ("defects found at the operating point (recall)", per_cent(figures.recall)),
+            ("detections that are defects (precision)", per_cent(figures.precision)),
+            ("clean boards with a false call", f"{figures.false_call_boards} of {figures.clean_boards}"),
+            ("training", f"{result.train_seconds / 60:.1f} minutes on {result.train_images} boards"),
+        ],
+    )
+    print_table(
+        "What the warehouse knows (factory lines and products are simulated)",
+        ("line", "inspected boards", "called FAIL", "withheld", "defects"),
+        [(line.line_id or "unknown", line.boards, line.failed, line.withheld, line.defects) for line in plant.lines],
+    )
+    say(
+        f"Made {result.inspections} inspections with {result.defect_rows} defect rows in {result.database}.",
+        f"Report with plots and pictures: {result.report}",
+        'Next: copperline sql "SELECT detected_class, COUNT(*) FROM defect_logs GROUP BY detected_class"',
+        "      copperline inspect IMAGE --reference REFERENCE",
+    )

@@ -1,0 +1,179 @@
+"""The whole loop in one call: import, train, evaluate, register, inspect, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from copperline.data import BoardDataset, open_dataset
+from copperline.data.download import OfflineError
+from copperline.data.synthetic import write_synthetic_dataset
+from copperline.evaluation import Evaluation
+from copperline.inspection import Detector, inspect_pairs
+from copperline.progress import progress
+from copperline.settings import Settings
+from copperline.training import TrainConfig, fit, training_progress
+from copperline.warehouse import Summary, open_warehouse, simulate_metadata, summary, write_boards, write_inspection
+from copperline.workflows.evaluating import measure
+from copperline.workflows.importing import download, import_dataset
+from copperline.workflows.training import register_model
+from copperline.workspace import Workspace
+
+Source = Literal["path", "download", "synthetic"]
+
+# Chosen so that training takes under 15 minutes on DeepPCB and about 3 on the synthetic boards, on two CPU cores.
+EPOCHS = {"path": 14, "download": 14, "synthetic": 10}
+SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_SEED = 300, 60, 0
+STATION = "demo"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo did.
+
+    Attributes:
+        source: `path`, `download` or `synthetic`.
+        train_images, test_images: boards trained on (without validation) and measured on.
+        train_seconds: in training steps.
+        evaluation: on the test split.
+        model_version: in the registry.
+        inspections, defect_rows: rows that are in the warehouse for this model version's inspections of the test split.
+        database, report, dataset: paths.
+        plant: the warehouse's summary after the inspections.
+    """
+
+    source: Source
+    train_images: int
+    test_images: int
+    train_seconds: float
+    evaluation: Evaluation
+    model_version: str
+    inspections: int
+    defect_rows: int
+    database: str
+    report: Path
+    dataset: Path
+    plant: Summary
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the product's JSON; a path that holds a password has it removed."""
+        return {
+            "source": self.source,
+            "train_images": self.train_images,
+            "test_images": self.test_images,
+            "map50": self.evaluation.map50,
+            "ap33": self.evaluation.ap33,
+            "train_seconds": round(self.train_seconds, 1),
+            "model_version": self.model_version,
+            "inspections": self.inspections,
+            "defect_rows": self.defect_rows,
+            "false_call_boards": self.evaluation.false_call_boards,
+            "clean_boards": self.evaluation.clean_boards,
+            "recall": self.evaluation.recall,
+            "map50_95": self.evaluation.map50_95,
+            "database": self.database,
+            "report": str(self.report),
+        }
+
+
+def run_demo(
+    settings: Settings,
+    data: Path | None = None,
+    epochs: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> DemoResult:
+    """Runs the demo in the workspace.
+
+    Args:
+        data: a labelled data set; without it DeepPCB is downloaded or, without a network, boards are drawn.
+        epochs: of training; default by source.
+        tell: is given a line before each step.
+
+    Raises:
+        CopperlineError: whatever a user can act on.
+    """
+    space = Workspace(settings)
+    with space.locked():
+        source, path = _find_data(settings, data, tell)
+        dataset, folder = _import(settings, source, path, tell)
+        test_pairs = dataset.split("test")
+
+        config = TrainConfig(epochs=epochs or EPOCHS[source])
+        tell(f"Training {config.network} for {config.epochs} epochs on {len(dataset.split('train'))} boards ...")
+        with training_progress() as listener:
+            trained = fit(dataset, config, space.new_run(), settings, listeners=[listener])
+        if trained is None:
+            raise RuntimeError("the demo trains in one process")
+
+        tell(f"Evaluating on {len(test_pairs)} boards that it has not seen ...")
+        measured = measure(Detector.load(str(trained.path), settings=settings), test_pairs)
+        version = register_model(trained, dataset, settings, test=measured.evaluation)
+        report = measured.write_report(space.reports / f"{version.name}-{version.version}", trained.history)
+
+        tell("Inspecting the test split into the warehouse ...")
+        detector = Detector.load(str(version.version), settings=settings)
+        engine = open_warehouse(settings.warehouse)
+        try:
+            with progress("Inspecting") as report_progress:
+                batch = inspect_pairs(
+                    detector,
+                    test_pairs,
+                    partial(write_inspection, engine, taxonomy=detector.taxonomy),
+                    station_id=STATION,
+                    progress=report_progress,
+                )
+            write_boards(
+                engine,
+                simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date()),
+            )
+            plant = summary(engine)
+        finally:
+            engine.dispose()
+    return DemoResult(
+        source=source,
+        train_images=len(dataset.split("train")),
+        test_images=len(test_pairs),
+        train_seconds=trained.seconds,
+        evaluation=measured.evaluation,
+        model_version=str(version.version),
+        inspections=batch.inspected,
+        defect_rows=batch.defects,
+        database=settings.warehouse,
+        report=report,
+        dataset=folder,
+        plant=plant,
+    )
+
+
+def _find_data(settings: Settings, data: Path | None, tell: Callable[[str], None]) -> tuple[Source, Path]:
+    if data is not None:
+        return "path", data
+    try:
+        tell("Downloading DeepPCB (use --data PATH for your own copy) ...")
+        return "download", download(settings)
+    except OfflineError as error:
+        tell(f"No download ({error.problem}): the demo draws synthetic boards instead.")
+    folder = Workspace(settings).downloads / f"synthetic-{SYNTHETIC_TRAIN}-{SYNTHETIC_TEST}-{SYNTHETIC_SEED}"
+    if not folder.exists():
+        with progress("Drawing boards") as report_progress:
+            write_synthetic_dataset(
+                folder,
+                train=SYNTHETIC_TRAIN,
+                test=SYNTHETIC_TEST,
+                seed=SYNTHETIC_SEED,
+                processes=settings.cores,
+                progress=report_progress,
+            )
+    return "synthetic", folder
+
+
+def _import(settings: Settings, source: Source, path: Path, tell: Callable[[str], None]) -> tuple[BoardDataset, Path]:
+    tell(f"Importing {path} ...")
+    dataset, report = open_dataset(path, taxonomy=settings.taxonomy)
+    for line in report.lines():
+        tell(f"  {line}")
+    return import_dataset(dataset, report, settings, f"demo-{source}", overwrite=True)
