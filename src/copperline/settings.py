@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from pydantic_settings import (
 from copperline.errors import SettingsError
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
+TOML_FILE = "copperline.toml"
+
 
 class Settings(BaseSettings):
     """Where things are kept and how many cores may be used.
@@ -24,9 +27,7 @@ class Settings(BaseSettings):
     Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="COPPERLINE_", toml_file="copperline.toml", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="COPPERLINE_", toml_file=TOML_FILE, extra="forbid", frozen=True)
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
         """Reads all sources; `workspace`, if given, wins. Raises SettingsError naming the wrong field."""
         try:
             return cls() if workspace is None else cls(workspace=workspace)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(
+                f"expected TOML, found a mistake ({error})", where=TOML_FILE, fix="correct it"
+            ) from error
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])

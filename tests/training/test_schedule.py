@@ -35,7 +35,7 @@ def test_average_follows_the_weights_and_their_statistics() -> None:
     with torch.no_grad():
         network.weight.fill_(3.0)
         network.running_mean.fill_(8.0)
-    average.update(network)
+    average.update()
     assert average.network.weight.item() == pytest.approx(2.0)  # half-way from 1 to 3
     assert average.network.running_mean.item() == pytest.approx(4.0)
     assert not average.network.training

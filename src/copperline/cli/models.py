@@ -94,7 +94,7 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Copy a version's ONNX file and card out of the registry; the file alone is enough to inspect."""
-    from copperline.data.files import atomic_file
+    from copperline.files import atomic_file
     from copperline.registry import Registry
 
     registry = Registry(settings_for(workspace))

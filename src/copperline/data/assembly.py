@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from copperline.data.files import file_name
 from copperline.data.images import is_bare, read_image, require_same_size, sha256_of
 from copperline.data.labels import LabelRow, fit_labels
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport, SkippedBoard
 from copperline.errors import DataError, SettingsError
+from copperline.files import file_name
 from copperline.taxonomy import Taxonomy
 
 

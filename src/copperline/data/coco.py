@@ -18,11 +18,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from copperline.data.assembly import Candidate, assemble, skip
-from copperline.data.files import atomic_folder, copy_into, file_name
 from copperline.data.labels import LabelRow, class_ids_by_name
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport, SkippedBoard
 from copperline.errors import DataError
+from copperline.files import atomic_folder, copy_into, file_name
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 ANNOTATIONS = "annotations"

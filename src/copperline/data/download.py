@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 import requests
 
 from copperline.data.deeppcb import TRAINVAL_LIST, find_deeppcb
-from copperline.data.files import atomic_folder, require_replaceable, unwritable
 from copperline.data.labels import read_lines
 from copperline.errors import DataError
+from copperline.files import atomic_folder, require_replaceable, unwritable
 
 DEEPPCB_ARCHIVE = "https://github.com/tangsanli5201/DeepPCB/archive/refs/heads/master.zip"
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin
 
-from copperline.data.files import atomic_file
 from copperline.data.pairs import BoardPair
 from copperline.errors import DataError
+from copperline.files import atomic_file
 
 Image = npt.NDArray[np.uint8]
 

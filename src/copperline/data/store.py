@@ -19,13 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from copperline.data.coco import ANNOTATIONS, instances_path, read_coco
 from copperline.data.deeppcb import TEST_LIST, TRAINVAL_LIST, find_deeppcb, read_deeppcb
-from copperline.data.files import atomic_folder, copy_into, file_name
 from copperline.data.images import sha256_of
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport
 from copperline.data.yolo import DATA_FILE, read_yolo
 from copperline.detections import Detections
 from copperline.errors import DataError
+from copperline.files import atomic_folder, copy_into, file_name
 from copperline.model_info import ClassInfo, ModelInfo
 from copperline.taxonomy import DEEPPCB, DefectClass, Taxonomy
 

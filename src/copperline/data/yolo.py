@@ -18,12 +18,12 @@ from typing import Any
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from copperline.data.assembly import Candidate, assemble
-from copperline.data.files import atomic_folder, copy_into, file_name
 from copperline.data.images import IMAGE_SUFFIXES
 from copperline.data.labels import LabelRow, class_ids_by_name, class_index, read_numbers
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport
 from copperline.errors import DataError
+from copperline.files import atomic_folder, copy_into, file_name
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 DATA_FILE = "data.yaml"

@@ -10,7 +10,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from copperline.data.files import atomic_folder
 from copperline.data.images import read_pair, write_image
 from copperline.data.pairs import BoardPair
 from copperline.detections import Detections
@@ -19,6 +18,7 @@ from copperline.evaluation.drawing import pair_panel
 from copperline.evaluation.matching import Matches, match
 from copperline.evaluation.predict import BoardImages
 from copperline.evaluation.results import Evaluation
+from copperline.files import atomic_folder
 from copperline.taxonomy import Taxonomy
 
 METRICS_FILE = "metrics.json"

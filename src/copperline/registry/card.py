@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from copperline.errors import ModelError
+from copperline.files import atomic_file
 from copperline.model_info import OperatingPoint, Parity
 
 CARD_JSON = "card.json"
@@ -94,9 +95,8 @@ class ModelCard(BaseModel):
     def write(self, folder: Path) -> None:
         """Writes `card.json` and, for people, `card.md` into `folder`, each whole or not at all."""
         for name, text in ((CARD_JSON, self.model_dump_json(indent=2) + "\n"), (CARD_MARKDOWN, self.to_markdown())):
-            partial = folder / f".{name}.partial"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
+            with atomic_file(folder / name) as partial:
+                partial.write_text(text, encoding="utf-8")
 
     def to_markdown(self) -> str:
         """The card as one page of Markdown, with every figure it has."""

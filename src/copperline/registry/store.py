@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from copperline.errors import ModelError, SettingsError
+from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root, client, display_uri, store_errors, store_exists
 from copperline.registry.card import ModelCard
 from copperline.settings import Settings
@@ -227,17 +228,10 @@ def file_sha256(path: Path) -> str:
 
 def _publish(model_path: Path, card: ModelCard, folder: Path) -> str:
     """Makes `folder` with the model and its card appear at once; gives the SHA-256 of the copy."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    partial.mkdir(parents=True)
-    try:
+    with atomic_folder(folder, marker=MODEL_FILE) as partial:
         shutil.copyfile(model_path, partial / MODEL_FILE)
         card.write(partial)
-        sha256 = file_sha256(partial / MODEL_FILE)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial)
-        raise
-    return sha256
+        return file_sha256(partial / MODEL_FILE)
 
 
 def _verify(version: ModelVersion) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from copperline.errors import TrainingError
+from copperline.errors import DataError, TrainingError
+from copperline.files import atomic_file
 from copperline.training.config import TrainConfig
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -46,12 +46,10 @@ class Checkpoint:
     def save(self, folder: Path) -> Path:
         content = {**self.__dict__, "config": self.config.model_dump(), "classes": list(self.classes)}
         target = folder / CHECKPOINT_NAME
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
         try:
-            torch.save(content, temporary)
-            temporary.replace(target)
-        except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
+            with atomic_file(target) as temporary:
+                torch.save(content, temporary)
+        except (DataError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint cannot be written ({error})", where=target, fix="free disk space, then use --resume"
             ) from error

@@ -176,7 +176,7 @@ def _train_epoch(
         terms.total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.network.parameters(), config.gradient_clip)
         state.optimizer.step()
-        state.average.update(state.network)
+        state.average.update()
         sums += torch.stack([term.detach() for term in terms])
         if world.is_main:
             for listener in listeners:
@@ -195,6 +195,7 @@ def _train_epoch(
 
 
 def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Targets]:
-    images = batch.images.to(device, non_blocking=True).float().div_(255)
+    # Reordered while a pixel is one byte, which is four times less to move.
+    images = batch.images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
     targets = Targets(*(part.to(device, non_blocking=True) for part in batch.targets))
-    return images.contiguous(memory_format=torch.channels_last), targets
+    return images.float().div_(255), targets

@@ -45,7 +45,7 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         name=settings.model_name,
         network=trained.info.network,
         parameters=trained.info.parameters,
-        data_source=dataset.source,
+        data_source=dataset.name,  # not its path: a card travels
         data_hash=trained.info.data_hash,
         splits=splits,
         seed=trained.config.seed,

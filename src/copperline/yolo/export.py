@@ -10,7 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from copperline.data.files import atomic_file
+from copperline.files import atomic_file
 from copperline.model_info import METADATA_KEY, ModelInfo
 from copperline.yolo.network import Network
 

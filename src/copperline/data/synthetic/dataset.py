@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from copperline.data.synthetic.scan import ScanSettings, encode_jpeg
 from copperline.data.synthetic.sizes import DefectSizes
 from copperline.detections import Detections
 from copperline.errors import DataError, SettingsError
+from copperline.files import atomic_folder
 
 _FIRST_GROUP = 70000  # group numbers have five digits; DeepPCB itself uses none from here to 76999
 _MOST_GROUPS = 7000
@@ -84,16 +83,9 @@ def write_synthetic_dataset(
         raise SettingsError(
             f"expected train >= 1, test >= 1 and seed >= 0, found {train}, {test} and {seed}", fix="correct the numbers"
         )
-    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.mkdir(parents=True)
+    with atomic_folder(folder, marker="trainval.txt") as partial:
         splits = _plan(partial, train, test, seed, size, sizes, scan or ScanSettings())
         _write_boards(partial, splits, processes, progress)
-        partial.rename(folder)
-    except OSError as error:
-        raise DataError(f"the data set cannot be written ({error.strerror})", where=folder) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _plan(

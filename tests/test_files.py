@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from copperline.data.files import atomic_file, atomic_folder, copy_into, file_name
 from copperline.errors import DataError
+from copperline.files import atomic_file, atomic_folder, copy_into, file_name
 
 
 def names(folder: Path) -> list[str]:

@@ -1,0 +1,82 @@
+"""What tests of several packages share: the command line in this process, and a workspace that the real demo made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copperline.data.synthetic import write_synthetic_dataset
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out.splitlines()[-1])
+
+
+@pytest.fixture
+def copperline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs the command line in this process, as its entry point does."""
+    from copperline.cli import main
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["copperline", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        out, err = capsys.readouterr()
+        return Ran(status, out, err)
+
+    return run
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A finished demo: its workspace, the boards it was given, its JSON and what it printed for people."""
+
+    workspace: Path
+    data: Path
+    result: dict[str, Any]
+    messages: str
+
+
+def offline(command: list[str]) -> list[str]:
+    """The command without any network, where the system lets a test take it away."""
+    unshare = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+    try:
+        possible = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        possible = False
+    return [*unshare, *command] if possible else command
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The whole loop in a process of its own, on a few small boards, for one epoch, without a network."""
+    folder = tmp_path_factory.mktemp("demo")
+    data, workspace = folder / "boards", folder / "workspace"
+    write_synthetic_dataset(data, train=12, test=4, size=320, processes=1)
+    command = [sys.executable, "-m", "copperline", "demo", "--no-dashboard", "--json", "--epochs", "1"]
+    command += ["--data", str(data), "--workspace", str(workspace)]
+    one_core = {**os.environ, "COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(offline(command), capture_output=True, text=True, check=False, timeout=300, env=one_core)
+    assert run.returncode == 0, run.stderr
+    return DemoRun(workspace, data, json.loads(run.stdout.splitlines()[-1]), run.stderr)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copperline.detections import Detections, box_iou
+from copperline.taxonomy import DEEPPCB
+
+
+def random_boxes(seed: int, count: int) -> np.ndarray:
+    corners = np.random.default_rng(seed).uniform(-20, 120, (count, 2, 2))
+    return np.concatenate((corners.min(1), corners.max(1)), 1).astype(np.float32)
+
+
+def slow_iou(a: np.ndarray, b: np.ndarray) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    overlap = max(width, 0) * max(height, 0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000))
+def test_iou_agrees_with_its_definition(seed: int) -> None:
+    first, second = random_boxes(seed, 4), random_boxes(seed + 1, 5)
+    expected = [[slow_iou(a.astype(float), b.astype(float)) for b in second] for a in first]
+    np.testing.assert_allclose(box_iou(first, second), expected, atol=1e-5)
+
+
+def test_iou_of_nothing_and_of_boxes_without_area() -> None:
+    assert box_iou(np.empty((0, 4), np.float32), random_boxes(0, 3)).shape == (0, 3)
+    point = np.array([[5, 5, 5, 5]], np.float32)
+    assert box_iou(point, point).tolist() == [[0.0]]
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000))
+def test_clipped_boxes_are_inside_and_have_area(seed: int) -> None:
+    boxes = random_boxes(seed, 6)
+    found = Detections.of(boxes, range(6), np.linspace(0.1, 0.6, 6)).clipped(100, 80)
+    assert (found.boxes >= 0).all()
+    assert (found.boxes[:, 2] <= 100).all()
+    assert (found.boxes[:, 3] <= 80).all()
+    assert (found.areas() > 0).all()
+    kept = [i for i, b in enumerate(boxes) if min(b[2], 100) > max(b[0], 0) and min(b[3], 80) > max(b[1], 0)]
+    assert found.class_ids.tolist() == kept
+
+
+def test_thresholds_are_by_class_and_inclusive() -> None:
+    found = Detections.of(np.tile([0, 0, 9, 9], (3, 1)), [0, 1, 1], [0.5, 0.5, 0.7])
+    assert found.above(0.5).class_ids.tolist() == [0, 1, 1]
+    assert found.above([0.6, 0.5]).confidences.tolist() == pytest.approx([0.5, 0.7])
+
+
+def test_order_selection_and_concatenation() -> None:
+    found = Detections.of([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], [2, 1, 0], [0.3, 0.9, 0.3])
+    assert found.by_confidence().class_ids.tolist() == [1, 2, 0]
+    assert len(found[0]) == 1
+    assert Detections.concatenate([found[:1], found[1:]]) == found
+    assert Detections.concatenate([]) == Detections.empty()
+    assert found.shifted(2, -1).boxes[0].tolist() == [2, -1, 3, 0]
+    assert found != found.shifted(1, 0)
+
+
+def test_json_names_the_class() -> None:
+    assert Detections.of([[1, 2, 3.14159, 4]], [5], [0.98768]).to_dicts(DEEPPCB) == [
+        {"class": "pin-hole", "confidence": 0.9877, "box": [1.0, 2.0, 3.14, 4.0]}
+    ]
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"expected boxes \(N, 4\)"):
+        Detections(np.zeros((2, 4), np.float32), np.zeros(1, np.int64), np.zeros(2, np.float32))

@@ -1,0 +1,90 @@
+"""The whole loop, run as a user runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copperline.inspection import Detector
+from copperline.registry import Registry
+from copperline.settings import Settings
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+CONTRACT = {
+    "source",
+    "train_images",
+    "test_images",
+    "map50",
+    "ap33",
+    "train_seconds",
+    "model_version",
+    "inspections",
+    "defect_rows",
+    "false_call_boards",
+    "clean_boards",
+    "database",
+    "report",
+}
+
+
+def test_json_has_what_the_contract_names(demo: Any) -> None:
+    assert set(demo.result) >= CONTRACT
+    assert demo.result["source"] == "path"
+    assert demo.result["test_images"] == demo.result["inspections"] == demo.result["clean_boards"] == 4
+    assert 0 < demo.result["train_images"] < 12  # the others are validation
+    assert "4 boards that it has not seen" in demo.messages
+
+
+def test_every_board_has_a_row_the_good_ones_too(demo: Any) -> None:
+    with closing(sqlite3.connect(demo.workspace / "warehouse.db")) as database:
+        inspected = {row[0] for row in database.execute("SELECT board_id FROM inspections WHERE station_id = 'demo'")}
+        listed = {Path(line.split()[0]).stem for line in (demo.data / "test.txt").read_text().splitlines()}
+        assert inspected == listed
+        (defects,) = database.execute("SELECT SUM(defect_count) FROM inspections WHERE station_id = 'demo'").fetchone()
+        assert defects == demo.result["defect_rows"]
+        known = "SELECT COUNT(*) FROM inspections JOIN pcb_metadata USING (board_id) WHERE source = 'simulated'"
+        assert database.execute(known).fetchone() == (4,)
+        labelled = dict(database.execute("SELECT split, COUNT(*) FROM pcb_labeled_data GROUP BY split"))
+        assert labelled["test"] == 4
+        assert sum(labelled.values()) == 16
+
+
+def test_model_is_registered_with_its_card(demo: Any) -> None:
+    version = Registry(Settings.load(demo.workspace)).get("champion")
+    assert str(version.version) == demo.result["model_version"]
+    card = version.read_card()
+    assert card.parity is not None
+    assert card.parity.passed
+    assert card.licence == "Apache-2.0"
+    assert set(card.metrics) == {"validation", "test"}
+    train, val = set(card.splits["train"].groups), set(card.splits["val"].groups)
+    assert train
+    assert val
+    assert not train & val
+    saved = json.loads((demo.workspace / "datasets" / "demo-path" / "dataset.json").read_text())
+    assert card.data_hash == saved["data_hash"]
+    assert hashlib.sha256(version.model_path.read_bytes()).hexdigest() == version.sha256
+
+
+def test_champion_can_be_loaded_from_python(demo: Any) -> None:
+    import copperline
+
+    assert copperline.Detector is Detector
+    detector = copperline.Detector.load("champion", settings=Settings.load(demo.workspace))
+    assert detector.info.network == "yolo12-pico"
+    assert detector.info.parameters <= 500_000
+
+
+def test_report_is_there_to_look_at(demo: Any) -> None:
+    report = Path(demo.result["report"])
+    assert report.is_file()
+    assert {"metrics.json", "report.html"} <= {path.name for path in report.parent.iterdir()}
+    assert len(list(report.parent.rglob("*.png"))) >= 4
+    assert "http://" not in report.read_text().replace("http://www.w3.org", "")
