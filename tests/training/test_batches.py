@@ -33,6 +33,12 @@ def test_two_processes_together_see_what_one_sees(tiny_pairs: list[BoardPair]) -
         assert torch.equal(whole.images, torch.cat((first.images, second.images)))
 
 
+def test_preparing_ahead_changes_nothing(tiny_pairs: list[BoardPair]) -> None:
+    cache = ImageCache(tiny_pairs, 10)
+    for inline, threaded in zip(batches(cache, CONFIG, 1), batches(cache, CONFIG, 1, ahead=3), strict=True):
+        assert torch.equal(inline.images, threaded.images)
+
+
 def test_batch_layout() -> None:
     test, reference = np.full((32, 32), 200, np.uint8), np.full((32, 32), 250, np.uint8)
     labels = Detections.of([[1, 2, 3, 4], [5, 6, 7, 8]], [0, 5])

@@ -115,8 +115,9 @@ def test_checkpoint_round_trip_and_damage(tiny_pairs: list[BoardPair], tmp_path:
 
 
 def test_checkpoint_that_cannot_be_written_is_an_error(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(TrainingError, match="cannot be written"):
-        run(tiny_pairs, tmp_path / "missing", CONFIG.model_copy(update={"epochs": 1}))
+        run(tiny_pairs, tmp_path / "file", CONFIG.model_copy(update={"epochs": 1}))
 
 
 def test_reduced_precision_learns_too(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from copperline.cli.options import DataOption, JsonOption, WorkspaceOption, per_
 
 def train(
     data: DataOption,
-    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board once.")] = 14,
+    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board once.")] = 13,
     network: Annotated[str, typer.Option(help="yolo12-pico (for a CPU) or yolo12n.")] = "yolo12-pico",
     batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 3e-3,
@@ -28,16 +29,18 @@ def train(
 ) -> None:
     """Train a detector on a labelled data set and register it."""
     from copperline.data import open_dataset
-    from copperline.training import Checkpoint, TrainConfig, fit, training_progress
+    from copperline.training import Checkpoint, TrainConfig, World, fit, training_progress
     from copperline.workflows.training import register_model
     from copperline.workspace import Workspace
 
     settings = settings_for(workspace)
     space = Workspace(settings)
-    with space.locked():
+    # Of several processes the main one holds the workspace and writes; the others only compute.
+    is_main = World.from_environment().is_main
+    with space.locked() if is_main else nullcontext():
         dataset, _ = open_dataset(data, splits=("train", "val"), taxonomy=settings.taxonomy)
         if resume is None:
-            folder, checkpoint = space.new_run(), None
+            folder, checkpoint = space.new_run() if is_main else space.runs, None
             config = TrainConfig(
                 epochs=epochs, network=network, batch_size=batch_size, learning_rate=learning_rate, seed=seed
             )
@@ -49,7 +52,7 @@ def train(
             trained = fit(
                 dataset, config, folder, settings, target_recall=target_recall, resume=checkpoint, listeners=[listener]
             )
-        if trained is None:  # another process of the group registers
+        if trained is None:
             return
         version = register_model(trained, dataset, settings)
     figures = trained.validation

@@ -23,7 +23,7 @@ with few labels falls back to the common threshold, a class with many follows it
 ones the choice is that with the fewest false-call boards, then the fewest false detections, then the highest recall.
 
 **If none is acceptable**, the defects that are missing are not detected at any usable confidence, and lowering the
-thresholds further would only buy false calls. Then the choice is the highest F-score; of candidates within 0.001 of
+thresholds further would only buy false calls. Then the choice is the highest F-score; of candidates within 0.005 of
 it, that with the fewest false-call boards, then the highest F-score. `reached` is False, and `criterion` says so.
 """
 
@@ -41,7 +41,7 @@ from copperline.model_info import OperatingPoint
 from copperline.taxonomy import Taxonomy
 
 PRIOR_LABELS = 50
-F_SCORE_TOLERANCE = 0.001
+F_SCORE_TOLERANCE = 0.005
 _PRICES = 2.0 ** np.arange(-3, 8.25, 0.25)
 _CLEAN_WEIGHTS = (1, 10, 100)
 

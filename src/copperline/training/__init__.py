@@ -6,6 +6,7 @@ torch is imported here and in `yolo` alone.
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
 from copperline.training.console import training_progress
+from copperline.training.distributed import World
 from copperline.training.fit import TrainedModel, fit
 from copperline.training.loop import Listener, Metrics, TrainResult, train
 
@@ -16,6 +17,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "TrainedModel",
+    "World",
     "fit",
     "train",
     "training_progress",

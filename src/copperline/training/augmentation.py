@@ -1,8 +1,9 @@
 """Training crops of board pairs.
 
 A board's defects do not care which way up it lies, so every crop is flipped and turned; its reference is never
-perfectly registered, so it is shifted a little; some crops have their defects painted over with the reference, so
-that the network learns what a good board looks like; some have no reference at all.
+perfectly registered, so it is shifted a little; the next product's scans have rougher edges, so some images are
+binarised anew with noise; some crops have their defects painted over with the reference, so that the network learns
+what a good board looks like; some have no reference at all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from copperline.data.synthetic import ScanSettings, binarised_scan
 from copperline.detections import Detections
 from copperline.training.config import TrainConfig
 
@@ -20,6 +22,8 @@ Grey = npt.NDArray[np.uint8]
 
 # A box cut by the crop's edge stays a label while this share of it is inside.
 KEPT_SHARE = 0.4
+# An image with more grey pixels than this share was never binarised.
+MOST_GREY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,19 @@ def sample_crop(
     x, y = _corner(rng, labels, test.shape[1], test.shape[0], size, config.near_defect)
     test_crop = _window(test, x, y, size)
     reference_crop = None if reference is None else _window(reference, x, y, size)
-    labels = _cut(labels.shifted(-x, -y), size)
+    labels = labels.shifted(-x, -y)
 
     if reference_crop is not None and rng.random() < config.clean_share:
-        test_crop = _painted_over(test_crop, reference_crop, labels)
+        test_crop = _painted_over(test_crop, reference_crop, labels.clipped(size, size))
         labels = Detections.empty()
+    labels = _cut(labels, size)
     if rng.random() < config.reference_dropout:
         reference_crop = None
     if reference_crop is not None and config.reference_jitter > 0 and rng.random() < 0.5:
         reference_crop = _shifted(reference_crop, *rng.uniform(-config.reference_jitter, config.reference_jitter, 2))
+    test_crop = _rescanned(rng, test_crop, config.rescan)
+    if reference_crop is not None:
+        reference_crop = _rescanned(rng, reference_crop, config.rescan)
     return _turned(Crop(test_crop, reference_crop, labels), int(rng.integers(8)))
 
 
@@ -103,6 +111,13 @@ def _shifted(image: Grey, dx: float, dy: float) -> Grey:
     matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
     moved = cv2.warpAffine(image, matrix, image.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
+
+
+def _rescanned(rng: np.random.Generator, image: Grey, share: float) -> Grey:
+    """With the probability `share` the image as another scanner would have binarised it; a grey image stays."""
+    if rng.random() >= share or ((image > 64) & (image < 192)).mean() > MOST_GREY:
+        return image
+    return binarised_scan(image, ScanSettings(), rng)
 
 
 def _turned(crop: Crop, symmetry: int) -> Crop:

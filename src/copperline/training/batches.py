@@ -3,6 +3,7 @@ on several processes, sees what the uninterrupted run on one process would have 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -86,11 +87,19 @@ def make_batch(crops: Sequence[Crop]) -> Batch:
 
 
 def batches(
-    cache: ImageCache, config: TrainConfig, epoch: int, *, first_step: int = 0, rank: int = 0, world_size: int = 1
+    cache: ImageCache,
+    config: TrainConfig,
+    epoch: int,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    ahead: int = 0,
 ) -> Iterator[Batch]:
-    """The batches of one epoch from step `first_step` on, for one of `world_size` processes.
+    """The batches of one epoch, for one of `world_size` processes.
 
-    One thread prepares the next batches while the current one trains.
+    Args:
+        ahead: so many batches are prepared in a thread while one trains. It pays beside a GPU; beside a network that
+            computes on all cores of a CPU the thread only gets in the way.
     """
     order = epoch_order(len(cache), config, epoch)
     share = config.batch_size // world_size
@@ -104,13 +113,16 @@ def batches(
             crops.append(sample_crop(rng, *cache[index], cache.pairs[index].labels, config))
         return make_batch(crops)
 
+    steps = range(steps_per_epoch(len(cache), config))
+    if not ahead:
+        yield from map(prepare, steps)
+        return
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        steps = range(first_step, steps_per_epoch(len(cache), config))
-        ahead = [pool.submit(prepare, step) for step in steps[:3]]
+        waiting = deque(pool.submit(prepare, step) for step in steps[:ahead])
         for step in steps:
-            batch = ahead.pop(0).result()
-            if step + 3 < steps.stop:
-                ahead.append(pool.submit(prepare, step + 3))
+            batch = waiting.popleft().result()
+            if step + ahead < steps.stop:
+                waiting.append(pool.submit(prepare, step + ahead))
             yield batch
 
 

@@ -31,6 +31,23 @@ class World:
     local_rank: int = 0
     local_size: int = 1
 
+    @classmethod
+    def from_environment(cls) -> World:
+        """As RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE say; alone without them. Raises TrainingError."""
+        try:
+            size = int(os.environ.get("WORLD_SIZE", "1"))
+            rank = int(os.environ.get("RANK", "0"))
+            local_rank = int(os.environ.get("LOCAL_RANK", rank))
+            local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        except ValueError as error:
+            raise TrainingError(
+                f"expected whole numbers in RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE ({error})",
+                fix="start with torchrun, or unset them",
+            ) from error
+        if not 0 <= rank < size:
+            raise TrainingError(f"expected RANK in 0..{size - 1}, found {rank}", fix="start with torchrun, or unset it")
+        return cls(rank, size, local_rank, local_size)
+
     @property
     def is_main(self) -> bool:
         return self.rank == 0
@@ -64,27 +81,15 @@ def join_world() -> Iterator[World]:
     Raises:
         TrainingError: the variables are inconsistent or the others cannot be reached.
     """
-    try:
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        rank = int(os.environ.get("RANK", "0"))
-        local_rank = int(os.environ.get("LOCAL_RANK", rank))
-        local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    except ValueError as error:
-        raise TrainingError(
-            f"expected whole numbers in RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE ({error})",
-            fix="start with torchrun, or unset them",
-        ) from error
-    if not 0 <= rank < size:
-        raise TrainingError(f"expected RANK in 0..{size - 1}, found {rank}", fix="start with torchrun, or unset it")
-    world = World(rank, size, local_rank, local_size)
-    if size == 1:
+    world = World.from_environment()
+    if world.size == 1:
         yield world
         return
     try:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"the {size} processes cannot meet ({error})", fix="check MASTER_ADDR and MASTER_PORT"
+            f"the {world.size} processes cannot meet ({error})", fix="check MASTER_ADDR and MASTER_PORT"
         ) from error
     try:
         yield world

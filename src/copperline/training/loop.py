@@ -158,7 +158,10 @@ def _train_epoch(
     sums = torch.zeros(4, device=device)
     started = time.perf_counter()
     wrapped.train()
-    for i, batch in enumerate(batches(cache, config, state.epoch, rank=world.rank, world_size=world.size)):
+    prepared = batches(
+        cache, config, state.epoch, rank=world.rank, world_size=world.size, ahead=3 if device.type == "cuda" else 0
+    )
+    for i, batch in enumerate(prepared):
         step = state.epoch * steps + i
         rate = learning_rate(step, steps * config.epochs, config)
         for group in state.optimizer.param_groups:

@@ -90,7 +90,9 @@ class AreaAttention(nn.Module):
         # Channels are laid out head by head as (query, key, value), each `depth` wide.
         qkv = self.qkv(x).view(n, self.heads, 3 * depth, self.areas, h * w // self.areas)
         query, key, value = qkv.permute(0, 3, 1, 4, 2).split(depth, dim=4)  # each (N, areas, heads, L, depth)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        # Written out: on a CPU, in training, the fused kernel takes twice as long for bands of some 100 tokens.
+        weights = (query @ key.transpose(-1, -2) * depth**-0.5).softmax(-1)
+        mixed = weights.to(value.dtype) @ value
         out = mixed.permute(0, 2, 4, 1, 3).reshape(n, c, h, w)
         values = value.permute(0, 2, 4, 1, 3).reshape(n, c, h, w)
         projected: Tensor = self.project(out + self.position(values))
@@ -150,23 +152,38 @@ class ElanStage(nn.Module):
 
 
 def bottleneck_stage(
-    c_in: int, c_out: int, *, depth: int = 1, width_ratio: float = 0.5, csp: bool = False, activation: Activation = silu
+    c_in: int,
+    c_out: int,
+    *,
+    depth: int = 1,
+    width_ratio: float = 0.5,
+    hidden_ratio: float = 0.5,
+    csp: bool = False,
+    activation: Activation = silu,
 ) -> ElanStage:
-    """ELAN stage of plain bottlenecks, or of CSP blocks with `csp`."""
+    """ELAN stage of plain bottlenecks (of `hidden_ratio` of their channels inside), or of CSP blocks with `csp`."""
     width = int(c_out * width_ratio)
     blocks: list[nn.Module] = [
-        CspBlock(width, activation) if csp else Bottleneck(width, width // 2, activation) for _ in range(depth)
+        CspBlock(width, activation) if csp else Bottleneck(width, int(width * hidden_ratio), activation)
+        for _ in range(depth)
     ]
     return ElanStage(c_in, c_out, width, blocks, split=True, activation=activation)
 
 
 def attention_stage(
-    c_in: int, c_out: int, *, depth: int, areas: int, head_depth: int = 32, activation: Activation = silu
+    c_in: int,
+    c_out: int,
+    *,
+    depth: int,
+    areas: int,
+    chain: int = 2,
+    head_depth: int = 32,
+    activation: Activation = silu,
 ) -> ElanStage:
-    """R-ELAN stage of pairs of area-attention blocks."""
+    """R-ELAN stage of chains of area-attention blocks."""
     width = c_out // 2
     blocks: list[nn.Module] = [
-        nn.Sequential(*(AttentionBlock(width, width // head_depth, areas, activation=activation) for _ in range(2)))
+        nn.Sequential(*(AttentionBlock(width, width // head_depth, areas, activation=activation) for _ in range(chain)))
         for _ in range(depth)
     ]
     return ElanStage(c_in, c_out, width, blocks, split=False, activation=activation)
