@@ -63,7 +63,7 @@ def test_model_is_registered_with_its_card(demo: Any) -> None:
     assert card.parity is not None
     assert card.parity.passed
     assert card.licence == "Apache-2.0"
-    assert set(card.metrics) == {"validation", "test"}
+    assert set(card.metrics["by split"]) == {"validation", "test"}
     train, val = set(card.splits["train"].groups), set(card.splits["val"].groups)
     assert train
     assert val

@@ -13,7 +13,7 @@ from copperline.cli.options import DataOption, JsonOption, WorkspaceOption, per_
 
 def train(
     data: DataOption,
-    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board once.")] = 13,
+    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board once.")] = 12,
     network: Annotated[str, typer.Option(help="yolo12-pico (for a CPU) or yolo12n.")] = "yolo12-pico",
     batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 3e-3,

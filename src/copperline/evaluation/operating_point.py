@@ -14,9 +14,10 @@ and the false-call boards (defect-free boards with any detection at or above its
    w x misses + false detections + v x false detections on the defect-free boards, class by class, for v of 1, 10
    and 100.
 
-A class with few labels says little about its own best threshold (with 20 labels one miss is 5 % of recall). So in
-step 2 its counts are taken together with those of all classes, scaled to the weight of `PRIOR_LABELS` labels: a class
-with few labels falls back to the common threshold, a class with many follows its own labels, with no jump between.
+A class with few labels says little about its own best threshold: with 200 labels one miss is half a per cent of
+recall, all that a target of 99.5 % allows. So in step 2 its counts are taken together with those of all classes, scaled
+to the weight of `PRIOR_LABELS` labels: a class with few labels falls back to the common threshold, a class with many
+follows its own labels, with no jump between.
 
 **Choice.** A candidate is acceptable if its recall is at or above the target and its precision at or above
 `min_precision` (a recall bought with arbitrarily many false detections is no operating point). Of the acceptable
@@ -40,7 +41,7 @@ from copperline.evaluation.matching import MATCHING_IOU, Floats, Integers, match
 from copperline.model_info import OperatingPoint
 from copperline.taxonomy import Taxonomy
 
-PRIOR_LABELS = 50
+PRIOR_LABELS = 200
 F_SCORE_TOLERANCE = 0.005
 _PRICES = 2.0 ** np.arange(-3, 8.25, 0.25)
 _CLEAN_WEIGHTS = (1, 10, 100)

@@ -124,15 +124,19 @@ def _turned(crop: Crop, symmetry: int) -> Crop:
     """One of the square's eight symmetries: bit 0 mirrors left-right, bit 1 top-bottom, bit 2 transposes."""
     size = crop.test.shape[0]
     boxes = crop.labels.boxes.copy()
-    images = [crop.test] if crop.reference is None else [crop.test, crop.reference]
     if symmetry & 1:
-        images = [image[:, ::-1] for image in images]
         boxes[:, [0, 2]] = size - boxes[:, [2, 0]]
     if symmetry & 2:
-        images = [image[::-1] for image in images]
         boxes[:, [1, 3]] = size - boxes[:, [3, 1]]
     if symmetry & 4:
-        images = [image.T for image in images]
         boxes = boxes[:, [1, 0, 3, 2]]
     labels = Detections(boxes, crop.labels.class_ids, crop.labels.confidences)
-    return Crop(images[0], images[1] if len(images) == 2 else None, labels)
+    reference = None if crop.reference is None else _turned_image(crop.reference, symmetry)
+    return Crop(_turned_image(crop.test, symmetry), reference, labels)
+
+
+def _turned_image(image: Grey, symmetry: int) -> Grey:
+    # OpenCV's, because a view with other strides makes everything that follows slow.
+    if symmetry & 3:
+        image = np.asarray(cv2.flip(image, {1: 1, 2: 0, 3: -1}[symmetry & 3]), np.uint8)
+    return np.asarray(cv2.transpose(image), np.uint8) if symmetry & 4 else image

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -78,7 +79,7 @@ def make_batch(crops: Sequence[Crop]) -> Batch:
         images[i, 0] = crop.test
         if crop.reference is not None:
             images[i, 1] = crop.reference
-            images[i, 2] = np.maximum(crop.test, crop.reference) - np.minimum(crop.test, crop.reference)
+            images[i, 2] = cv2.absdiff(crop.test, crop.reference)
         count = len(crop.labels)
         boxes[i, :count], classes[i, :count], mask[i, :count] = crop.labels.boxes, crop.labels.class_ids, True
     return Batch(

@@ -16,7 +16,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: str = Field("yolo12-pico", description="yolo12-pico or yolo12n")
-    epochs: int = Field(13, ge=1)
+    epochs: int = Field(12, ge=1)
     crops_per_pair: int = Field(4, ge=1)
     crop_size: int = Field(320, ge=64, multiple_of=32, description="side of a training crop, px")
     batch_size: int = Field(16, ge=1, description="crops in a step, over all processes together")
@@ -30,10 +30,10 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.998, gt=0, lt=1)
 
     near_defect: float = Field(0.8, ge=0, le=1, description="share of crops that are placed around a defect")
-    clean_share: float = Field(0.1, ge=0, le=1, description="share of crops whose defects are painted over")
+    clean_share: float = Field(0.15, ge=0, le=1, description="share of crops whose defects are painted over")
     reference_dropout: float = Field(0.15, ge=0, le=1, description="share of crops without a reference")
     reference_jitter: float = Field(1.5, ge=0, description="largest extra shift of the reference, px")
-    rescan: float = Field(0.25, ge=0, le=1, description="share of binarised images that get rough edges anew")
+    rescan: float = Field(0.4, ge=0, le=1, description="share of binarised images that get rough edges anew")
 
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor or GPU computes in it, else float32"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import torch
 from torch import Tensor, nn
 
@@ -92,7 +94,8 @@ def train(
     wrapped = world.wrap(state.network, device)
 
     while state.epoch < config.epochs:
-        metrics = _train_epoch(wrapped, state, cache, config, world, device, listeners)
+        with _opencv_on_one_thread():
+            metrics = _train_epoch(wrapped, state, cache, config, world, device, listeners)
         state.epoch += 1
         due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
         if world.is_main:
@@ -104,6 +107,17 @@ def train(
             _checkpoint(state, taxonomy, config, data_hash).save(folder)
         world.barrier()
     return TrainResult(state.average.network, state.history, state.seconds)
+
+
+@contextmanager
+def _opencv_on_one_thread() -> Iterator[None]:
+    """OpenCV's threads would fight with torch's for the cores, over crops that one thread turns in no time."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _start(
@@ -188,6 +202,7 @@ def _train_epoch(
     state.seconds += seconds
     total, classes, boxes, distribution = (sums / steps).tolist()
     return {
+        "epoch": float(state.epoch + 1),
         "loss": total,
         "loss_classes": classes,
         "loss_boxes": boxes,

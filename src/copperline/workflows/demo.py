@@ -26,7 +26,7 @@ from copperline.workspace import Workspace
 Source = Literal["path", "download", "synthetic"]
 
 # Chosen so that training takes under 15 minutes on DeepPCB and about 3 on the synthetic boards, on two CPU cores.
-EPOCHS = {"path": 13, "download": 13, "synthetic": 10}
+EPOCHS = {"path": 12, "download": 12, "synthetic": 10}
 SYNTHETIC_TRAIN, SYNTHETIC_TEST, SYNTHETIC_SEED = 300, 60, 0
 STATION = "demo"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
 from copperline.registry import CHALLENGER, CHAMPION, ModelCard, ModelVersion, Registry, SplitCard
@@ -40,7 +42,7 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         )
         for split in SPLITS
     }
-    metrics = {"validation": _figures(trained.validation)} | ({} if test is None else {"test": _figures(test)})
+    splits_measured = {"validation": trained.validation} | ({} if test is None else {"test": test})
     return ModelCard(
         name=settings.model_name,
         network=trained.info.network,
@@ -50,14 +52,14 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         splits=splits,
         seed=trained.config.seed,
         training=trained.config.model_dump(exclude={"seed"}),
-        metrics=metrics,
+        metrics={"by split": {split: _figures(figures) for split, figures in splits_measured.items()}},
         operating_point=trained.info.operating_point,
         limitations=LIMITATIONS,
         parity=trained.parity,
     )
 
 
-def _figures(evaluation: Evaluation) -> dict[str, float | int | None]:
+def _figures(evaluation: Evaluation) -> dict[str, JsonValue]:
     """The figures of a card; a person who wants the rest reads the report."""
     return {
         "images": evaluation.images,
