@@ -72,3 +72,19 @@ def test_json_names_the_class() -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"expected boxes \(N, 4\)"):
         Detections(np.zeros((2, 4), np.float32), np.zeros(1, np.int64), np.zeros(2, np.float32))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.floats(0.05, 0.6))
+def test_called_is_one_per_place_then_the_thresholds(seed: int, threshold: float) -> None:
+    rng = np.random.default_rng(seed)
+    found = Detections.of(random_boxes(seed, 30), rng.integers(0, 3, 30), rng.uniform(0, 1, 30))
+    limits = np.array([threshold, threshold / 2, 0.9])
+    called = found.called(limits)
+    assert called == found.one_per_place().above(limits)
+    overlaps = box_iou(called.boxes, called.boxes) - np.eye(len(called))
+    assert (overlaps <= 0.5).all()
+    for one in range(len(found)):  # nothing vanishes without a reason
+        stays = (found.one_per_place().boxes == found.boxes[one]).all(1).any()
+        better = found[found.confidences > found.confidences[one]]
+        assert stays or (box_iou(better.boxes, found.boxes[one : one + 1]) > 0.5).any()

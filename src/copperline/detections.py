@@ -14,6 +14,9 @@ from copperline.taxonomy import Taxonomy
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+# Labels of different classes overlap by at most 0.41 in DeepPCB's trainval boards.
+SAME_PLACE_IOU = 0.5
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Detections:
@@ -89,6 +92,29 @@ class Detections:
         """Those at or above their threshold: a scalar, or one value for each class id, shape (C,)."""
         limits = np.asarray(thresholds, dtype=np.float32)
         return self[self.confidences >= (limits if limits.ndim == 0 else limits[self.class_ids])]
+
+    def one_per_place(self, iou: float = SAME_PLACE_IOU) -> Detections:
+        """A defect is of one class: of boxes that overlap by more than `iou`, whatever their class, the most confident.
+
+        The result is by confidence. Average precision is measured without it, calls are made with it.
+
+        >>> doubted = Detections.of([[0, 0, 10, 10], [1, 0, 10, 10], [40, 0, 50, 10]], [0, 2, 0], [0.4, 0.5, 0.3])
+        >>> doubted.one_per_place().class_ids.tolist()
+        [2, 0]
+        """
+        ordered = self.by_confidence()
+        overlaps = box_iou(ordered.boxes, ordered.boxes) > iou
+        kept = np.ones(len(ordered), dtype=bool)
+        for i in range(len(ordered)):
+            if kept[i]:
+                kept[i + 1 :] &= ~overlaps[i, i + 1 :]
+        return ordered[kept]
+
+    def called(self, thresholds: npt.ArrayLike) -> Detections:
+        """What an inspection reports: one detection per place, those at or above their threshold (see `above`)."""
+        # What is below every threshold suppresses nothing above it, and is most of what a network says.
+        likely = self[self.confidences >= np.min(np.asarray(thresholds, dtype=np.float32))]
+        return likely.one_per_place().above(thresholds)
 
     def shifted(self, dx: float, dy: float) -> Detections:
         """Moved by (dx, dy) pixels."""

@@ -16,11 +16,16 @@ FAR = np.array([500, 500, 530, 530], np.float32)
 CLASSES = len(DEEPPCB)
 
 
+def apart(count: int) -> np.ndarray:
+    """Boxes far from the labels and from each other."""
+    return np.arange(count)[:, None] * np.array([0, 40, 0, 40], np.float32) + FAR
+
+
 def board(true: list[tuple[int, float]], false: list[tuple[int, float]] = [], missed: list[int] = []) -> tuple:  # noqa: B006
     """(detections, labels): (class, confidence) of found defects and of false detections, classes of missed ones."""
     spots = np.arange(len(true) + len(missed))[:, None] * np.array([40, 0, 40, 0], np.float32) + BOX
     detections = Detections.of(
-        np.concatenate([spots[: len(true)], np.tile(FAR, (len(false), 1))]),
+        np.concatenate([spots[: len(true)], apart(len(false))]),
         [c for c, _ in true + false],
         [s for _, s in true + false],
     )
@@ -28,7 +33,7 @@ def board(true: list[tuple[int, float]], false: list[tuple[int, float]] = [], mi
 
 
 def clean(*found: tuple[int, float]) -> Detections:
-    return Detections.of(np.tile(FAR, (len(found), 1)), [c for c, _ in found], [s for _, s in found])
+    return Detections.of(apart(len(found)), [c for c, _ in found], [s for _, s in found])
 
 
 def every_class(confidence: float, boards: int) -> list[tuple]:

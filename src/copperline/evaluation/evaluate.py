@@ -48,11 +48,11 @@ def evaluate(
     classes, limits = len(taxonomy), operating_point.as_array(taxonomy)
     ranking = _Ranking(coco_matches(detections, labels), match(detections, labels, MATCHING_IOU), classes)
     once = ranking.average_precisions(np.ones((1, len(labels)), dtype=np.int64))
-    called = [d.above(limits) for d in detections]
+    called = [d.called(limits) for d in detections]
     confusion = confusion_counts(called, labels, classes)
-    found, false, missed = _tally(ranking.deeppcb, limits, classes)
+    found, false, missed = _tally(match(called, labels, MATCHING_IOU), classes)
     totals = int(found.sum()), int(false.sum()), int(missed.sum())
-    false_calls = sum(1 for d in clean_detections if len(d.above(limits)))
+    false_calls = sum(1 for d in clean_detections if len(d.called(limits)))
     clean = len(clean_detections)
 
     return Evaluation(
@@ -157,9 +157,8 @@ class _Ranking:
         )
 
 
-def _tally(matches: Matches, limits: np.ndarray, classes: int) -> tuple[Integers, Integers, Integers]:
-    """Found labels, false detections and missed labels at the thresholds, by board and class: each (images, C)."""
-    passes = matches.confidences >= limits[matches.detection_classes]
+def _tally(matches: Matches, classes: int) -> tuple[Integers, Integers, Integers]:
+    """Found labels, false detections and missed labels by board and class: each (images, C)."""
     correct = matches.correct[0]
 
     def table(images: Integers, class_ids: Integers) -> Integers:
@@ -167,8 +166,8 @@ def _tally(matches: Matches, limits: np.ndarray, classes: int) -> tuple[Integers
         np.add.at(counts, (images, class_ids), 1)
         return counts
 
-    found = table(matches.detection_images[passes & correct], matches.detection_classes[passes & correct])
-    false = table(matches.detection_images[passes & ~correct], matches.detection_classes[passes & ~correct])
+    found = table(matches.detection_images[correct], matches.detection_classes[correct])
+    false = table(matches.detection_images[~correct], matches.detection_classes[~correct])
     return found, false, table(matches.label_images, matches.label_classes) - found
 
 

@@ -2,9 +2,9 @@
 
 The rule
 --------
-**What is counted.** Detections are matched with the labels of the validation boards (same class, IoU 0.33). For any
-thresholds that gives the recall (labels found / labels, all classes together), the false detections, the precision,
-and the false-call boards (defect-free boards with any detection at or above its threshold).
+**What is counted.** Detections, one per place, are matched with the labels of the validation boards (same class, IoU
+0.33). For any thresholds that gives the recall (labels found / labels, all classes together), the false detections, the
+precision, and the false-call boards (defect-free boards with any detection at or above its threshold).
 
 **Candidates.** Thresholds are whole per cents from `floor` to 99 %, so that people can read and set them. Below
 `floor` a detection is noise and is never used to reach a recall. The candidates are
@@ -82,6 +82,8 @@ def choose_operating_point(
             fix="give a validation split with defects",
         )
     grid = np.arange(round(100 * floor), 100) / 100
+    detections = [found.called(grid[0]) for found in detections]
+    clean_detections = [found.called(grid[0]) for found in clean_detections]
     counts = _count(detections, labels, clean_detections, len(taxonomy), grid, iou)
     candidates = _candidates(counts)
     scores = _score(counts, candidates, clean_detections, grid)

@@ -66,9 +66,11 @@ def write_report(
         )
     target = Path(folder)
     limits = evaluation.operating_point.as_array(taxonomy)
-    called = [d.above(limits) for d in detections]
+    called = [d.called(limits) for d in detections]
     with atomic_folder(target, overwrite=True, marker=METRICS_FILE) as temporary:
-        figures = _write_figures(temporary, evaluation, match(detections, labels), taxonomy, history)
+        figures = _write_figures(
+            temporary, evaluation, match([d.one_per_place() for d in detections], labels), taxonomy, history
+        )
         boards = _errors_by_board(called, labels, pairs)
         shown = _choose_samples(boards, samples)
         for board in shown:

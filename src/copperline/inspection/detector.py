@@ -102,7 +102,7 @@ class Detector:
         """
         thresholds = self.operating_point.as_array(self.taxonomy)
         floor = max(EVALUATION_FLOOR, float(thresholds.min()))
-        return self.predict(test, reference, floor=floor, registered=registered).above(thresholds)
+        return self.predict(test, reference, floor=floor, registered=registered).called(thresholds)
 
     def predict(
         self,
