@@ -43,7 +43,7 @@ def test_json_has_what_the_contract_names(demo: Any) -> None:
 
 
 def test_every_board_has_a_row_the_good_ones_too(demo: Any) -> None:
-    with closing(sqlite3.connect(demo.workspace / "warehouse.db")) as database:
+    with closing(sqlite3.connect(demo.result["database"])) as database:
         inspected = {row[0] for row in database.execute("SELECT board_id FROM inspections WHERE station_id = 'demo'")}
         listed = {Path(line.split()[0]).stem for line in (demo.data / "test.txt").read_text().splitlines()}
         assert inspected == listed

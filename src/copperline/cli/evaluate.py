@@ -70,4 +70,8 @@ def evaluate(
             for name, c in figures.per_class.items()
         ],
     )
-    say(f"Operating point: {figures.operating_point.criterion}.", f"Report with plots and pictures: {page}")
+    say(
+        f"Operating point: {figures.operating_point.criterion}.",
+        f"Report with plots and pictures: {page}",
+        f"Next: look at the report, then copperline models promote {detector.version}",
+    )

@@ -53,7 +53,7 @@ def _inspect_board(
     json_: bool,
 ) -> None:
     from copperline.inspection import inspect_image
-    from copperline.warehouse import open_warehouse, write_inspection
+    from copperline.warehouse import open_warehouse, place, write_inspection
 
     inspection = inspect_image(detector, image, reference)
     if not dry_run:
@@ -85,7 +85,7 @@ def _inspect_board(
         )
     if picture is not None:
         say(f"Picture: {picture}")
-    say("Nothing was written." if dry_run else f"Written to {settings.warehouse}.")
+    say("Nothing was written." if dry_run else f"Written to {place(settings.warehouse)}.")
 
 
 def _inspect_folder(
@@ -100,7 +100,7 @@ def _inspect_folder(
     from copperline.inspection import inspect_pairs, pairs_in_folder
     from copperline.progress import progress
     from copperline.reference import GoldenLibrary
-    from copperline.warehouse import open_warehouse, write_inspection
+    from copperline.warehouse import open_warehouse, place, write_inspection
 
     pairs = pairs_in_folder(folder, None if references is None else GoldenLibrary(references))
     engine = None if dry_run else open_warehouse(settings.warehouse)
@@ -126,7 +126,7 @@ def _inspect_folder(
         calls = ", ".join(f"{count} {call.value}" for call, count in batch.calls.items())
         say(
             f"Inspected {batch.inspected} boards: {calls}; {batch.defects} defects; {len(skipped)} boards skipped.",
-            "Nothing was written." if dry_run else f"Written to {settings.warehouse} ({batch.new} were new).",
+            "Nothing was written." if dry_run else f"Written to {place(settings.warehouse)} ({batch.new} were new).",
         )
     if batch.inspected == 0:
         raise SettingsError("expected boards to inspect, none could be", where=folder, fix="see the reasons above")

@@ -5,6 +5,7 @@ calls is only ever added. All times are UTC.
 """
 
 from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
+from copperline.warehouse.failures import place
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.queries import (
     DetectionRow,
@@ -60,6 +61,7 @@ __all__ = [
     "open_warehouse",
     "parse_label_text",
     "pixel_boxes",
+    "place",
     "read_transaction",
     "recent_inspections",
     "record_disposition",

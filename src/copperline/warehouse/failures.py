@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError, StatementError
 
 from copperline.errors import CopperlineError, WarehouseError
@@ -39,8 +39,13 @@ _SQLITE_FAILURES: dict[int, tuple[str, str]] = {
 }
 
 
-def place(url: URL) -> str:
-    """How messages name the database: the file of SQLite, else the URL without its password."""
+def place(url: URL | str) -> str:
+    """How messages name the database: the file of SQLite, else the URL without its password.
+
+    >>> place("sqlite:////srv/warehouse.db"), place("postgresql://quality:secret@db/plant")
+    ('/srv/warehouse.db', 'postgresql://quality:***@db/plant')
+    """
+    url = make_url(url)
     return url.database if url.drivername.startswith("sqlite") and url.database else url.render_as_string()
 
 

@@ -12,12 +12,21 @@ from typing import Any, Literal
 from copperline.data import BoardDataset, open_dataset
 from copperline.data.download import OfflineError
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.errors import SettingsError
 from copperline.evaluation import Evaluation
 from copperline.inspection import Detector, inspect_pairs
 from copperline.progress import progress
 from copperline.settings import Settings
-from copperline.training import TrainConfig, fit, training_progress
-from copperline.warehouse import Summary, open_warehouse, simulate_metadata, summary, write_boards, write_inspection
+from copperline.training import TrainConfig, World, fit, training_progress
+from copperline.warehouse import (
+    Summary,
+    open_warehouse,
+    place,
+    simulate_metadata,
+    summary,
+    write_boards,
+    write_inspection,
+)
 from copperline.workflows.evaluating import measure
 from copperline.workflows.importing import download, import_dataset
 from copperline.workflows.training import register_model
@@ -42,7 +51,8 @@ class DemoResult:
         evaluation: on the test split.
         model_version: in the registry.
         inspections, defect_rows: rows that are in the warehouse for this model version's inspections of the test split.
-        database, report, dataset: paths.
+        database: path of the SQLite file, or URL without its password.
+        report, dataset: paths.
         plant: the warehouse's summary after the inspections.
     """
 
@@ -60,7 +70,7 @@ class DemoResult:
     plant: Summary
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the product's JSON; a path that holds a password has it removed."""
+        """As in the product's JSON."""
         return {
             "source": self.source,
             "train_images": self.train_images,
@@ -96,6 +106,8 @@ def run_demo(
     Raises:
         CopperlineError: whatever a user can act on.
     """
+    if World.from_environment().size > 1:
+        raise SettingsError("the demo runs in one process, found WORLD_SIZE above 1", fix="use `copperline train`")
     space = Workspace(settings)
     with space.locked():
         source, path = _find_data(settings, data, tell)
@@ -106,8 +118,7 @@ def run_demo(
         tell(f"Training {config.network} for {config.epochs} epochs on {len(dataset.split('train'))} boards ...")
         with training_progress() as listener:
             trained = fit(dataset, config, space.new_run(), settings, listeners=[listener])
-        if trained is None:
-            raise RuntimeError("the demo trains in one process")
+        assert trained is not None  # this is the main process, see above
 
         tell(f"Evaluating on {len(test_pairs)} boards that it has not seen ...")
         measured = measure(Detector.load(str(trained.path), settings=settings), test_pairs)
@@ -142,7 +153,7 @@ def run_demo(
         model_version=str(version.version),
         inspections=batch.inspected,
         defect_rows=batch.defects,
-        database=settings.warehouse,
+        database=place(settings.warehouse),
         report=report,
         dataset=folder,
         plant=plant,
