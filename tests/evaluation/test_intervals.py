@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from copperline.errors import SettingsError
 from copperline.evaluation.intervals import bootstrap_counts, percentile_interval, wilson_interval
@@ -12,10 +14,20 @@ from copperline.evaluation.intervals import bootstrap_counts, percentile_interva
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.data(), st.integers(1, 5000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
-def test_equals_scipy(data: st.DataObject, total: int, confidence: float) -> None:
+def test_limits_are_where_the_score_test_just_rejects(data: st.DataObject, total: int, confidence: float) -> None:
+    """Wilson's definition, found by bisection: the rates p at which |observed - p| is z standard errors of p."""
     successes = data.draw(st.integers(0, total))
-    expected = binomtest(successes, total).proportion_ci(confidence, method="wilson")
-    assert wilson_interval(successes, total, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    observed, z = successes / total, NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def crossing(inside: float, outside: float) -> float:
+        for _ in range(80):
+            middle = (inside + outside) / 2
+            rejected = abs(observed - middle) > z * math.sqrt(middle * (1 - middle) / total)
+            inside, outside = (inside, middle) if rejected else (middle, outside)
+        return inside
+
+    expected = crossing(observed, 0.0), crossing(observed, 1.0)
+    assert wilson_interval(successes, total, confidence) == pytest.approx(expected, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

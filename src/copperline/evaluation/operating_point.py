@@ -24,8 +24,13 @@ follows its own labels, with no jump between.
 ones the choice is that with the fewest false-call boards, then the fewest false detections, then the highest recall.
 
 **If none is acceptable**, the defects that are missing are not detected at any usable confidence, and lowering the
-thresholds further would only buy false calls. Then the choice is the highest F-score; of candidates within 0.005 of
-it, that with the fewest false-call boards, then the highest F-score. `reached` is False, and `criterion` says so.
+thresholds further would only buy false calls. Then the choice is the highest F-score among the candidates whose
+false-call rate is at most 5 % even at the upper end of its 95 % interval, since the next product's boards are not
+those of validation; of candidates within 0.005 of it, that with the fewest false-call boards, then the highest F-score.
+For the same reason the detections on defect-free boards are shared out evenly among the classes in step 2: they are so
+few that it is chance which class they are of, and no class should get a low threshold for not being among them.
+With so few defect-free boards that even none would not show this, the fewest false-call boards must do. `reached` is
+False, and `criterion` says so.
 """
 
 from __future__ import annotations
@@ -37,12 +42,14 @@ import numpy as np
 
 from copperline.detections import Detections
 from copperline.errors import DataError, SettingsError
+from copperline.evaluation.intervals import wilson_interval
 from copperline.evaluation.matching import MATCHING_IOU, Floats, Integers, match
 from copperline.model_info import OperatingPoint
 from copperline.taxonomy import Taxonomy
 
 PRIOR_LABELS = 200
 F_SCORE_TOLERANCE = 0.005
+MAX_FALSE_CALL_RATE = 0.05
 _PRICES = 2.0 ** np.arange(-3, 8.25, 0.25)
 _CLEAN_WEIGHTS = (1, 10, 100)
 
@@ -85,15 +92,19 @@ def choose_operating_point(
     detections = [found.called(grid[0]) for found in detections]
     clean_detections = [found.called(grid[0]) for found in clean_detections]
     counts = _count(detections, labels, clean_detections, len(taxonomy), grid, iou)
-    candidates = _candidates(counts)
+    candidates = _candidates(counts, counts.clean)
     scores = _score(counts, candidates, clean_detections, grid)
-
     acceptable = (scores.recall >= target_recall) & (scores.precision >= min_precision)
     if acceptable.any():
         eligible = acceptable
         order = [scores.false_call_boards, scores.false_detections, -scores.recall]
     else:
-        eligible = scores.f_score >= scores.f_score.max() - F_SCORE_TOLERANCE
+        candidates = _candidates(counts, counts.clean.mean(axis=0))
+        scores = _score(counts, candidates, clean_detections, grid)
+        allowed = _allowed_false_calls(len(clean_detections))
+        few_false_calls = scores.false_call_boards <= max(allowed, scores.false_call_boards.min())
+        best_f_score = scores.f_score[few_false_calls].max()
+        eligible = few_false_calls & (scores.f_score >= best_f_score - F_SCORE_TOLERANCE)
         order = [scores.false_call_boards, -scores.f_score]
     index = np.flatnonzero(eligible)
     # np.lexsort takes the first criterion last; remaining ties go to the earlier candidate, a common threshold.
@@ -105,6 +116,20 @@ def choose_operating_point(
         criterion=_in_words(scores, best, reached, target_recall, min_precision, floor, iou, len(clean_detections)),
         reached=reached,
     )
+
+
+def _allowed_false_calls(boards: int) -> int:
+    """The most false-call boards of `boards` for which the 95 % Wilson interval of the rate ends at 5 %, or 0.
+
+    >>> _allowed_false_calls(150), _allowed_false_calls(25)
+    (2, 0)
+    """
+    allowed = 0
+    while (
+        allowed < boards and (interval := wilson_interval(allowed + 1, boards)) and interval[1] <= MAX_FALSE_CALL_RATE
+    ):
+        allowed += 1
+    return allowed
 
 
 def _check(target_recall: float, floor: float, min_precision: float) -> None:
@@ -158,8 +183,11 @@ def _count(
     )
 
 
-def _candidates(counts: _Counts) -> Integers:
-    """(K, C) indices into the grid: the common thresholds, then the cheapest ones for each price of a miss."""
+def _candidates(counts: _Counts, clean: Integers | Floats) -> Integers:
+    """(K, C) indices into the grid: the common thresholds, then the cheapest ones for each price of a miss.
+
+    `clean`: detections on defect-free boards at or above each threshold, (C, G) by class or (G,) shared out.
+    """
     classes, steps = counts.found.shape
     common = np.repeat(np.arange(steps)[:, None], classes, axis=1)
     misses = counts.labels[:, None] - counts.found
@@ -169,7 +197,7 @@ def _candidates(counts: _Counts) -> Integers:
         [common]
         + [
             _cheapest(price * (misses + prior * misses.sum(axis=0)) + false + prior * false.sum(axis=0))
-            for false in (counts.false + weight * counts.clean for weight in _CLEAN_WEIGHTS)
+            for false in (counts.false + weight * clean for weight in _CLEAN_WEIGHTS)
         ]
     )
 
@@ -252,7 +280,7 @@ def _in_words(
         if highest < target_recall
         else f"it would cost a precision below {_per_cent(min_precision)}"
     )
-    return f"{target} was not reached ({reason}), so the highest F-score on validation: {measured}"
+    return f"{target} was not reached ({reason}), so the highest F-score on validation with few false calls: {measured}"
 
 
 def _per_cent(value: float) -> str:
