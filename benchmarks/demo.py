@@ -1,7 +1,7 @@
 """Runs `copperline demo` from scratch in a new workspace and holds what it reached against the aims.
 
     python benchmarks/demo.py --data PATH     DeepPCB: mAP50 >= 98 %, < 5 % false-call boards, <= 15 min of training
-    python benchmarks/demo.py                 without data or network: recall >= 95 %, <= 6 min in all
+    python benchmarks/demo.py                 without data or network: >= 95 % of defects found, <= 6 min in all
 
 Run it on a machine with nothing else to do; the second under `unshare -n` to be sure that nothing is downloaded.
 """
@@ -47,7 +47,8 @@ def main() -> int:
         ]
     else:
         aims += [
-            ("recall on unseen synthetic boards, %", 100 * figures["recall"], ">=", 95.0),
+            ("defects found on unseen synthetic boards, %", 100 * figures["recall_any_class"], ">=", 95.0),
+            ("and called by their class, %", 100 * figures["recall"], ">=", 95.0),
             ("the whole demo, min", seconds / 60, "<=", 6.0),
         ]
     print(json.dumps({**figures, "seconds": round(seconds, 1), "peak_gib": round(peak, 2)}, indent=2))

@@ -118,3 +118,11 @@ def test_the_official_test_set_takes_seconds(make_boards) -> None:  # type: igno
     start = time.process_time()
     evaluate(detections, labels, detections, DEEPPCB, HALF, resamples=0)
     assert time.process_time() - start < 2
+
+
+def test_a_defect_by_another_name_is_found_but_not_recalled() -> None:
+    labels = [Detections.of([[0, 0, 20, 20], [50, 50, 70, 70], [90, 0, 99, 9]], [0, 1, 2])]
+    called = [Detections.of([[0, 0, 20, 20], [50, 50, 70, 70]], [0, 3], [0.9, 0.9])]
+    evaluation = evaluate(called, labels, [], DEEPPCB, OperatingPoint.uniform(DEEPPCB, 0.5), resamples=0)
+    assert evaluation.recall == pytest.approx(1 / 3)
+    assert evaluation.recall_any_class == pytest.approx(2 / 3)

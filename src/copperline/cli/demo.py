@@ -40,6 +40,7 @@ def demo(
             ("AP33 (DeepPCB's protocol)", per_cent(figures.ap33)),
             ("mAP50:95", per_cent(figures.map50_95)),
             ("defects found at the operating point (recall)", per_cent(figures.recall)),
+            ("defects found, by whatever class they were called", per_cent(figures.recall_any_class)),
             ("detections that are defects (precision)", per_cent(figures.precision)),
             ("clean boards with a false call", f"{figures.false_call_boards} of {figures.clean_boards}"),
             ("training", f"{result.train_seconds / 60:.1f} minutes on {result.train_images} boards"),

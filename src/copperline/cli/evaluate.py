@@ -59,6 +59,7 @@ def evaluate(
             ("mAP50:95", per_cent(figures.map50_95)),
             ("F-score at the operating point", per_cent(figures.f_score)),
             ("recall / precision", f"{per_cent(figures.recall)} / {per_cent(figures.precision)}"),
+            ("recall, by whatever class it was called", per_cent(figures.recall_any_class)),
             ("clean boards with a false call", f"{figures.false_call_boards} of {figures.clean_boards}"),
         ],
     )

@@ -77,6 +77,9 @@ def evaluate(
         f_score=_ratio(2 * totals[0], 2 * totals[0] + totals[1] + totals[2]),
         precision=_ratio(totals[0], totals[0] + totals[1]),
         recall=_ratio(totals[0], totals[0] + totals[2]),
+        recall_any_class=_ratio(
+            int((match(called, labels, same_class=False).found_by[0] >= 0).sum()), sum(map(len, labels))
+        ),
         false_detections_per_image=_ratio(totals[1], len(labels)),
         clean_boards=clean,
         false_call_boards=false_calls if clean else None,

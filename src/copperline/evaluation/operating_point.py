@@ -29,7 +29,7 @@ false-call rate is at most 5 % even at the upper end of its 95 % interval, since
 those of validation; of candidates within 0.005 of it, that with the fewest false-call boards, then the highest F-score.
 For the same reason the detections on defect-free boards are shared out evenly among the classes in step 2: they are so
 few that it is chance which class they are of, and no class should get a low threshold for not being among them.
-With so few defect-free boards that even none would not show this, the fewest false-call boards must do. `reached` is
+With so few defect-free boards that even none would not show this, the rate itself must be at most 5 %. `reached` is
 False, and `criterion` says so.
 """
 
@@ -119,11 +119,16 @@ def choose_operating_point(
 
 
 def _allowed_false_calls(boards: int) -> int:
-    """The most false-call boards of `boards` for which the 95 % Wilson interval of the rate ends at 5 %, or 0.
+    """The most false-call boards of `boards` for which the 95 % Wilson interval of the rate ends at 5 %.
+
+    If even none would not show that, those for which the rate itself is at most 5 %.
 
     >>> _allowed_false_calls(150), _allowed_false_calls(25)
-    (2, 0)
+    (2, 1)
     """
+    of_none = wilson_interval(0, boards)
+    if of_none is None or of_none[1] > MAX_FALSE_CALL_RATE:
+        return int(MAX_FALSE_CALL_RATE * boards)
     allowed = 0
     while (
         allowed < boards and (interval := wilson_interval(allowed + 1, boards)) and interval[1] <= MAX_FALSE_CALL_RATE

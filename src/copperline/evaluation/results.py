@@ -58,6 +58,7 @@ class Evaluation(BaseModel):
         map50, map50_95: COCO's mean AP at IoU 0.50, and over 0.50:0.05:0.95.
         per_class: class name -> its figures.
         f_score, precision, recall: at the operating point, all classes together, matched at `matching_iou`.
+        recall_any_class: labels found, by whatever name they were called; a board fails all the same.
         false_detections_per_image: detections that found no label, per board, at the operating point.
         clean_boards: defect-free boards inspected; 0: false calls were not measured.
         false_call_boards: those with at least one detection that passes the operating point.
@@ -82,6 +83,7 @@ class Evaluation(BaseModel):
     f_score: float | None
     precision: float | None
     recall: float | None
+    recall_any_class: float | None
     false_detections_per_image: float | None
     clean_boards: int
     false_call_boards: int | None
