@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +17,20 @@ from typing import Any
 import pytest
 
 from copperline.data.synthetic import write_synthetic_dataset
+
+
+def pytest_sessionstart() -> None:
+    """Under `unshare -n` even loopback is down, which tests with a server of their own need: switches it on."""
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    get_flags, set_flags, up = 0x8913, 0x8914, 1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP of <linux/if.h>
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, contextlib.suppress(PermissionError):
+        request = struct.pack("16sH14x", b"lo", 0)
+        name, flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, get_flags, request))
+        if not flags & up:
+            fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", name, flags | up))
 
 
 @dataclass(frozen=True)
