@@ -166,3 +166,11 @@ def test_help_is_fast_and_version_is_printed(copperline: Run) -> None:
     heavy = ("numpy", "cv2", "torch", "mlflow", "sqlalchemy", "matplotlib", "onnxruntime", "pydantic")
     assert [name for name in heavy if f"| {name}\n" in imported] == []
     assert copperline("--version").out.strip()[0].isdigit()
+
+
+def test_training_without_torch_says_what_to_install(demo: Any, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from copperline.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", "--data", str(demo.data), "--workspace", str(tmp_path / "w")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == ("error: this command needs torch, which is not installed; pip install 'copperline[train]'\n")

@@ -10,6 +10,9 @@ import typer
 from copperline.cli import data, demo, evaluate, inspect, models, sql, train
 from copperline.errors import CopperlineError
 
+# Modules that the base install does not bring -> the extra that does.
+EXTRAS = {"torch": "train", "onnx": "train"}
+
 app = typer.Typer(
     name="copperline",
     help="Finds manufacturing defects on printed circuit boards and turns them into quality decisions.",
@@ -50,6 +53,13 @@ def main() -> None:
         app()
     except CopperlineError as error:
         _end(str(error), 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        _end(
+            f"this command needs {error.name}, which is not installed; pip install 'copperline[{EXTRAS[error.name]}]'",
+            1,
+        )
     except OSError as error:
         # The disk is full, a folder is read-only, ...: the system's words name the file.
         _end(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
