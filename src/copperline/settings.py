@@ -80,8 +80,9 @@ class Settings(BaseSettings):
     @property
     def cores(self) -> int:
         """Number of CPU threads to use, at least 1."""
-        return (
-            self.threads or len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else (self.threads or os.cpu_count() or 1)
-        )
+        return self.threads or available_cores()
+
+
+def available_cores() -> int:
+    """Cores that this process may use, at least 1; in a container that can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

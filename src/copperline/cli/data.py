@@ -59,19 +59,9 @@ def generate(
     json_: JsonOption = False,
 ) -> None:
     """Draw synthetic boards with the six defects, exactly labelled."""
-    from copperline.data.synthetic import write_synthetic_dataset
-    from copperline.progress import progress
+    from copperline.workflows.importing import draw
 
-    with progress("Drawing boards") as report_progress:
-        write_synthetic_dataset(
-            folder,
-            train=train,
-            test=test,
-            size=size,
-            seed=seed,
-            processes=settings_for(workspace).cores,
-            progress=report_progress,
-        )
+    draw(settings_for(workspace), folder, train=train, test=test, seed=seed, size=size)
     if json_:
         print_json({"dataset": str(folder), "train": train, "test": test, "seed": seed})
         return

@@ -16,6 +16,7 @@ from copperline.model_info import METADATA_KEY, ModelInfo
 from copperline.runtime.postprocess import Selection, decode_predictions
 from copperline.runtime.preprocess import network_input
 from copperline.runtime.tiling import Tiling, predict_tiled
+from copperline.settings import available_cores
 
 INPUT, OUTPUT = "images", "predictions"
 
@@ -128,7 +129,7 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
     if not path.is_file():
         raise ModelError("expected an ONNX model, found no file", where=path, fix="check the path")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or available_cores()
     options.inter_op_num_threads = 1
     # Threads that wait for the next image by spinning take the cores from those that read and decode it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -142,10 +143,6 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
             where=path,
             fix="export or download it again",
         ) from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fits(found: int | str | None, expected: int) -> bool:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from copperline.data import BoardDataset, open_dataset
 from copperline.data.download import OfflineError
-from copperline.data.synthetic import write_synthetic_dataset
 from copperline.errors import SettingsError
 from copperline.evaluation import Evaluation
 from copperline.inspection import Detector, inspect_pairs
@@ -28,7 +27,7 @@ from copperline.warehouse import (
     write_inspection,
 )
 from copperline.workflows.evaluating import measure
-from copperline.workflows.importing import download, import_dataset
+from copperline.workflows.importing import download, draw, import_dataset
 from copperline.workflows.training import register_model
 from copperline.workspace import Workspace
 
@@ -172,15 +171,7 @@ def _find_data(settings: Settings, data: Path | None, tell: Callable[[str], None
         tell(f"No download ({error.problem}): the demo draws synthetic boards instead.")
     folder = Workspace(settings).downloads / f"synthetic-{SYNTHETIC_TRAIN}-{SYNTHETIC_TEST}-{SYNTHETIC_SEED}"
     if not folder.exists():
-        with progress("Drawing boards") as report_progress:
-            write_synthetic_dataset(
-                folder,
-                train=SYNTHETIC_TRAIN,
-                test=SYNTHETIC_TEST,
-                seed=SYNTHETIC_SEED,
-                processes=settings.cores,
-                progress=report_progress,
-            )
+        draw(settings, folder, train=SYNTHETIC_TRAIN, test=SYNTHETIC_TEST, seed=SYNTHETIC_SEED)
     return "synthetic", folder
 
 

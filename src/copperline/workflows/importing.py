@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from copperline.data import BoardDataset, ImportReport, save_dataset
+from copperline.data.synthetic import write_synthetic_dataset
 from copperline.errors import DataError
 from copperline.progress import Report, progress
 from copperline.settings import Settings
@@ -49,6 +50,20 @@ def _labeled_boards(dataset: BoardDataset, report_progress: Report) -> Iterator[
             board_group=pair.board_group,
         )
         report_progress(done, len(dataset))
+
+
+def draw(settings: Settings, folder: Path, *, train: int, test: int, seed: int, size: int = 640) -> None:
+    """Draws synthetic boards into the new `folder`, on all cores; see `write_synthetic_dataset`."""
+    with progress("Drawing boards") as report_progress:
+        write_synthetic_dataset(
+            folder,
+            train=train,
+            test=test,
+            seed=seed,
+            size=size,
+            processes=settings.cores,
+            progress=report_progress,
+        )
 
 
 def download(settings: Settings) -> Path:
