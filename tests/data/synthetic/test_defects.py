@@ -1,4 +1,4 @@
-"""What each defect does to the nets, measured on the whole image with OpenCV and not with the code under test."""
+"""What each defect does to the copper, measured with OpenCV and not with the code under test."""
 
 import os
 from functools import cache
@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copperline.data.synthetic import BoardStyle, DefectSize, DefectSizes, draw_board, draw_defects
+from copperline.data.synthetic import BoardStyle, DefectSizes, draw_board, draw_defects
 from copperline.errors import DataError, SettingsError
-from copperline.taxonomy import DEEPPCB
 
 Image = npt.NDArray[np.uint8]
 OPEN, SHORT, MOUSEBITE, SPUR, COPPER, PIN_HOLE = range(6)
@@ -33,53 +32,71 @@ def laminate(image: Image) -> int:
     return int(cv2.connectedComponents((image >= 128).astype(np.uint8), connectivity=4)[0]) - 1
 
 
+def large_pieces(mask: Image) -> int:
+    """Pieces over 8 neighbours, without the flecks that a ragged stroke leaves."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return int((stats[1:, cv2.CC_STAT_AREA] >= 24).sum())
+
+
 boards = st.integers(0, 20).map(golden_board)
 seeds = st.integers(0, 2**32 - 1)
 
 
-@pytest.mark.parametrize(
-    ("class_id", "nets_change", "laminate_change"),
-    [(OPEN, 1, None), (SHORT, -1, None), (MOUSEBITE, 0, 0), (SPUR, 0, 0), (COPPER, 1, 0), (PIN_HOLE, 0, 1)],
-)
+@pytest.mark.parametrize("class_id", range(6))
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(golden=boards, seed=seeds)
-def test_one_defect_does_to_the_nets_what_its_class_says(
-    class_id: int, nets_change: int, laminate_change: int | None, golden: Image, seed: int
-) -> None:
+def test_one_defect_does_to_the_copper_around_it_what_its_class_says(class_id: int, golden: Image, seed: int) -> None:
     image, labels = draw_defects(golden, np.random.default_rng(seed), classes=[class_id])
     assert labels.class_ids.tolist() in ([class_id], [])
-    if len(labels):
-        assert nets(image) - nets(golden) == nets_change
-        assert laminate_change is None or laminate(image) - laminate(golden) == laminate_change
-        lost = (golden < 128) & (image >= 128)
-        gained = (golden >= 128) & (image < 128)
-        removes_copper = class_id in (OPEN, MOUSEBITE, PIN_HOLE)
-        assert lost.any() == removes_copper
-        assert gained.any() != removes_copper
+    lost, gained = (golden < 128) & (image >= 128), (golden >= 128) & (image < 128)
+    assert lost.any() == (len(labels) > 0 and class_id in (OPEN, MOUSEBITE, PIN_HOLE))
+    assert gained.any() == (len(labels) > 0 and class_id in (SHORT, SPUR, COPPER))
+    if not len(labels):
+        return
+    changed = lost | gained
+    near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    touches_laminate = bool((near & (golden >= 128)).any())
+    touches_copper = bool((near & (golden < 128)).any())
+    if class_id == PIN_HOLE:
+        assert not touches_laminate
+    elif class_id == COPPER:
+        assert not touches_copper
+    else:
+        assert touches_laminate
+        assert touches_copper
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(golden=boards, seed=seeds)
+def test_an_open_cuts_and_a_mousebite_does_not(golden: Image, seed: int) -> None:
+    for class_id in (OPEN, MOUSEBITE):
+        image, labels = draw_defects(golden, np.random.default_rng(seed), classes=[class_id])
+        for x1, y1, x2, y2 in labels.boxes.astype(int):
+            window = np.s_[max(0, y1 - 15) : y2 + 15, max(0, x1 - 15) : x2 + 15]
+            before, after = ((i[window] < 128).astype(np.uint8) for i in (golden, image))
+            assert (large_pieces(after) > large_pieces(before)) == (class_id == OPEN)
+
+
+def test_a_box_is_what_was_painted_and_the_margin() -> None:
+    # On bare laminate and bare copper nothing that was painted is hidden.
+    for level, class_id in ((255, COPPER), (0, PIN_HOLE)):
+        golden = np.full((200, 200), level, np.uint8)
+        for seed in range(20):
+            image, labels = draw_defects(golden, np.random.default_rng(seed), classes=[class_id], sizes=EXACT)
+            x, y, width, height = cv2.boundingRect((image != golden).astype(np.uint8))
+            expected = np.array([x, y, x + width, y + height]) + np.array([-1, -1, 1, 1]) * EXACT.box_margin
+            assert labels.boxes[0].tolist() == expected.clip(0, 200).tolist()
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(golden=boards, seed=seeds)
-def test_many_defects_change_the_number_of_nets_by_the_sum(golden: Image, seed: int) -> None:
+def test_nothing_changes_outside_of_the_boxes(golden: Image, seed: int) -> None:
     image, labels = draw_defects(golden, np.random.default_rng(seed))
-    count = np.bincount(labels.class_ids, minlength=6)
-    assert nets(image) - nets(golden) == count[OPEN] - count[SHORT] + count[COPPER]
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(golden=boards, seed=seeds)
-def test_a_box_is_its_changed_pixels_and_the_margin(golden: Image, seed: int) -> None:
-    image, labels = draw_defects(golden, np.random.default_rng(seed), sizes=EXACT)
-    changed = (image != golden).astype(np.uint8)
-    for (x1, y1, x2, y2), class_id in zip(labels.boxes.astype(int), labels.class_ids, strict=True):
-        x, y, width, height = cv2.boundingRect(changed[y1:y2, x1:x2])
-        left, top, right, bottom = EXACT.classes[DEEPPCB[int(class_id)].name].margins
-        assert x1 == max(0, x1 + x - left)
-        assert y1 == max(0, y1 + y - top)
-        assert x2 == min(320, x1 + x + width + right) or x1 == 0
-        assert y2 == min(320, y1 + y + height + bottom) or y1 == 0
-        changed[y1:y2, x1:x2] = 0
-    assert not changed.any(), "something changed outside of the boxes"
+    changed = image != golden
+    for x1, y1, x2, y2 in labels.boxes.astype(int):
+        assert changed[y1:y2, x1:x2].any()
+        changed[y1:y2, x1:x2] = False
+    assert not changed.any()
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -104,14 +121,14 @@ def test_every_class_finds_its_place_on_most_boards(class_id: int) -> None:
 
 
 @pytest.mark.parametrize("class_id", [MOUSEBITE, SPUR])
-def test_a_mousebite_or_spur_two_pixels_larger_still_neither_cuts_nor_joins(class_id: int) -> None:
+def test_a_mousebite_or_spur_one_pixel_larger_still_neither_cuts_nor_joins(class_id: int) -> None:
     for product in range(12):
         golden = golden_board(product)
         image, labels = draw_defects(golden, np.random.default_rng(product), classes=[class_id])
         if len(labels):
-            wide = cv2.dilate((image != golden).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+            wide = cv2.dilate((image != golden).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             larger = np.where(wide, 255 if class_id == MOUSEBITE else 0, golden).astype(np.uint8)
-            assert nets(larger) == nets(golden)
+            assert large_pieces((larger < 128).astype(np.uint8)) == large_pieces((golden < 128).astype(np.uint8))
 
 
 def test_the_input_is_left_alone_and_the_same_seed_gives_the_same_result() -> None:
@@ -142,18 +159,31 @@ def test_an_empty_and_a_full_board_take_only_what_is_possible_there(level: int, 
     assert set(labels.class_ids.tolist()) == possible
 
 
-def test_a_loop_is_not_opened_by_one_cut() -> None:
-    golden = np.full((200, 200), 255, np.uint8)
-    cv2.circle(golden, (100, 100), 60, 0, 14)
-    _, labels = draw_defects(golden, np.random.default_rng(0), classes=[OPEN] * 3)
-    assert len(labels) == 0
-
-
-def test_two_ends_of_one_net_are_not_a_short() -> None:
-    golden = np.full((200, 200), 255, np.uint8)
-    cv2.polylines(golden, [np.array([[150, 80], [40, 80], [40, 110], [150, 110]])], False, 0, 12)
+def test_a_drill_hole_is_no_gap_to_be_bridged() -> None:
+    golden = np.zeros((200, 200), np.uint8)
+    cv2.circle(golden, (100, 100), 20, 255, cv2.FILLED)
     _, labels = draw_defects(golden, np.random.default_rng(0), classes=[SHORT] * 3)
     assert len(labels) == 0
+
+
+def test_two_arms_of_one_trace_can_be_shorted() -> None:
+    golden = np.full((200, 200), 255, np.uint8)
+    cv2.polylines(golden, [np.array([[150, 80], [40, 80], [40, 110], [150, 110]])], False, 0, 12)
+    image, labels = draw_defects(golden, np.random.default_rng(0), classes=[SHORT])
+    assert len(labels) == 1
+    assert laminate(image) == laminate(golden) + 1
+
+
+def test_lengths_follow_the_scale() -> None:
+    golden = np.full((400, 400), 255, np.uint8)
+    sides = {}
+    for scale in (1.0, 2.0):
+        sizes = DefectSizes(scale=scale, margin_jitter=0, box_margin=0)
+        drawn = [
+            draw_defects(golden, np.random.default_rng(seed), classes=[COPPER], sizes=sizes)[1] for seed in range(30)
+        ]
+        sides[scale] = np.median([np.sqrt(labels.areas()[0]) for labels in drawn])
+    assert 1.6 < sides[2.0] / sides[1.0] < 2.4
 
 
 @pytest.mark.parametrize(
@@ -174,22 +204,11 @@ def test_an_unknown_class_is_refused() -> None:
         draw_defects(golden_board(0), np.random.default_rng(0), classes=[6])
 
 
-def test_areas_follow_their_settings() -> None:
-    size = DefectSize(100, 40, (10, 10, 10, 10))
-    rng = np.random.default_rng(0)
-    areas = np.array([size.sample_area(rng) for _ in range(4000)])
-    assert np.median(areas) == pytest.approx(100, rel=0.05)
-    assert areas.min() == pytest.approx(40)
-    assert (areas <= 40.001).mean() == pytest.approx(0.05, abs=0.015)
-
-
 def test_impossible_sizes_are_refused() -> None:
-    with pytest.raises(SettingsError, match="small_area <= median_area, found 9 and 5"):
-        DefectSize(5, 9, (1, 1, 1, 1))
-    with pytest.raises(SettingsError, match="margins of 0 px or more"):
-        DefectSize(5, 5, (1, -1, 1, 1))
-    with pytest.raises(SettingsError, match="clearance 1 to 6"):
-        DefectSizes(clearance=0)
+    with pytest.raises(SettingsError, match="box_margin >= 0, margin_jitter >= 0 and scale > 0, found -1"):
+        DefectSizes(box_margin=-1)
+    with pytest.raises(SettingsError, match="clearance 0 to 6 and longest >= 4, found 7"):
+        DefectSizes(clearance=7)
 
 
 def test_defects_go_into_a_scanned_reference() -> None:
@@ -198,6 +217,5 @@ def test_defects_go_into_a_scanned_reference() -> None:
         pytest.skip("COPPERLINE_DEEPPCB does not name a copy of DeepPCB")
     reference = cv2.imread(str(Path(root, "group20085", "20085", "20085001_temp.jpg")), cv2.IMREAD_GRAYSCALE)
     image, labels = draw_defects(np.asarray(reference, np.uint8), np.random.default_rng(0), classes=range(6))
-    count = np.bincount(labels.class_ids, minlength=6)
     assert len(labels) >= 4
-    assert nets(image) - nets(reference) == count[OPEN] - count[SHORT] + count[COPPER]
+    assert (image != reference).any()

@@ -7,13 +7,12 @@ from copperline.data.synthetic.dataset import write_synthetic_dataset
 from copperline.data.synthetic.defects import draw_defects
 from copperline.data.synthetic.generate import generate_pairs, synthetic_pair
 from copperline.data.synthetic.scan import ScanSettings, binarised_scan, misregister
-from copperline.data.synthetic.sizes import DefectSize, DefectSizes
+from copperline.data.synthetic.sizes import DefectSizes
 from copperline.data.synthetic.styles import BoardStyle
 
 __all__ = [
     "Board",
     "BoardStyle",
-    "DefectSize",
     "DefectSizes",
     "ScanSettings",
     "binarised_scan",

@@ -1,4 +1,8 @@
-"""Irregular blobs, drawn as brush strokes of uneven width on a small patch."""
+"""Strokes of a round brush: what a hand draws when it paints a defect, from one dot to a scribble.
+
+Real defects are dots, bars, hooks and ragged patches. A brush that is led along a path, now slowly, now so fast that
+its prints come apart, makes all of them, and leaves the flecks that a ragged etch leaves.
+"""
 
 from __future__ import annotations
 
@@ -8,62 +12,99 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from copperline.data.synthetic.shapes import Disc, GreyImage, Points
+from copperline.data.synthetic.shapes import Disc, GreyImage, Line, Points
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob and where it lies in the image.
+    """What a stroke covers, and where it lies in the image.
 
     Attributes:
-        x, y: image position of the patch's first column and row; may be outside the image.
-        patch: (H, W) uint8, 1 inside the blob.
+        x, y: image position of the patch's first column and row.
+        patch: (H, W) uint8, 1 where the brush has been; its first and last rows and columns are covered.
     """
 
     x: int
     y: int
     patch: GreyImage
 
+    def within(self, width: int, height: int) -> Blob | None:
+        """The part of it inside an image of that size; None if that is not at least its middle."""
+        x1, y1, x2, y2 = self.bounds
+        if not (0 <= (x1 + x2) // 2 < width and 0 <= (y1 + y2) // 2 < height):
+            return None
+        if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
+            return self
+        left, top = max(0, -x1), max(0, -y1)
+        return _trimmed(x1 + left, y1 + top, self.patch[top : height - y1, left : width - x1])
 
-def paint_stroke(points: Points, radii: npt.NDArray[np.float64], rng: np.random.Generator) -> Blob:
-    """A stroke along `points` (N, 2) in image pixels, whose radius goes through `radii` (N,) and wobbles by 15 %."""
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    samples = np.linspace(0, along[-1], max(2, int(along[-1] / 1.5) + 1))
-    x, y, radius = (np.interp(samples, along, values) for values in (points[:, 0], points[:, 1], radii))
-    # Neighbouring discs wobble together, as an uneven edge does, not as a saw.
-    wobble = np.convolve(rng.uniform(-0.3, 0.3, len(samples) + 2), np.ones(3) / 3, "valid")
-    radius = radius * (1 + wobble)
-    reach = float(radius.max()) + 2
-    x0, y0 = int(x.min() - reach), int(y.min() - reach)
-    width, height = int(x.max() + reach) - x0 + 2, int(y.max() + reach) - y0 + 2
-    patch = np.zeros((height, width), np.uint8)
-    for cx, cy, r in zip((x - x0).tolist(), (y - y0).tolist(), radius.tolist(), strict=True):
-        Disc(cx, cy, r).draw(patch, 1)
-    return Blob(x0, y0, patch)
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """x1, y1, x2, y2 in the image, x2 and y2 exclusive."""
+        height, width = self.patch.shape
+        return self.x, self.y, self.x + width, self.y + height
 
 
-def random_stroke(
-    start: tuple[float, float], heading: float, area: float, least_width: float, rng: np.random.Generator
-) -> Blob:
-    """A stroke of about `area` square pixels that begins at `start` and goes towards `heading`, radians.
+def paint(path: Points, radius: float, spacing: float = 0.0) -> Blob:
+    """A brush of `radius` pixels led along `path` (N, 2).
 
-    Round blobs, straight and tapering strokes, and strokes with one or two bends all occur.
+    Args:
+        spacing: pixels between two prints of the brush; 0 leads it without a gap.
     """
-    # A stroke of length L and width w with round ends has the area w L + pi/4 w^2.
-    elongation = float(rng.choice([0.2, 1.0, 1.8, 2.8], p=[0.2, 0.25, 0.35, 0.2]) * rng.uniform(0.8, 1.25))
-    width = max(least_width, float(np.sqrt(area / (elongation + np.pi / 4))))
-    length = max(0.5, area / width - np.pi / 4 * width)
-    pieces = 1 if elongation < 1 else int(rng.integers(1, 4))
-    headings = heading + np.concatenate([[0.0], np.cumsum(rng.uniform(-1.3, 1.3, pieces - 1))])
-    steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / pieces)
-    points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + start
-    taper = float(rng.uniform(0.55, 1.0)) if width > 1.5 * least_width else 1.0
-    radii = width / 2 * np.linspace(1, taper, pieces + 1)
-    return paint_stroke(points, radii if rng.random() < 0.6 else radii[::-1], rng)
+    reach = radius + 2
+    x0, y0 = (int(v) for v in np.floor(path.min(axis=0) - reach))
+    width, height = (int(v) for v in np.ceil(path.max(axis=0) + reach) - (x0, y0) + 1)
+    patch = np.zeros((height, width), np.uint8)
+    local = path - (x0, y0)
+    if spacing > 0 or len(path) == 1:
+        for x, y in _resampled(local, spacing).tolist():
+            Disc(x, y, radius).draw(patch, 1)
+    else:
+        Line(local, 2 * radius).draw(patch, 1)
+    return _trimmed(x0, y0, patch)
 
 
-def grown(patch: GreyImage, pixels: int) -> GreyImage:
-    """The patch dilated by a square of 2 `pixels` + 1, so that diagonal neighbours count; same shape."""
-    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
-    return np.asarray(cv2.dilate(patch, kernel), dtype=np.uint8)
+def wandering_path(
+    start: npt.ArrayLike, heading: float, length: float, bend: float, rng: np.random.Generator
+) -> Points:
+    """A path of `length` pixels whose heading, radians, changes by about `bend` radians in 10 pixels."""
+    steps = max(1, round(length / 2))
+    headings = heading + np.cumsum(rng.normal(0, bend / np.sqrt(5), steps))
+    way = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / steps)
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(way, axis=0)]) + np.asarray(start, np.float64)
+
+
+def hooked_path(start: npt.ArrayLike, heading: float, length: float, rng: np.random.Generator) -> Points:
+    """Two straight legs with a sharp turn between them."""
+    first = rng.uniform(0.3, 0.7) * length
+    turned = heading + rng.choice([-1, 1]) * rng.uniform(0.8, 2.2)
+    start = np.asarray(start, np.float64)
+    corner = start + first * np.array([np.cos(heading), np.sin(heading)])
+    return np.stack([start, corner, corner + (length - first) * np.array([np.cos(turned), np.sin(turned)])])
+
+
+def scribbled_path(start: npt.ArrayLike, end: npt.ArrayLike, width: float, rng: np.random.Generator) -> Points:
+    """To and fro, `width` pixels across the way from `start` to `end`, unevenly."""
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    way = end - start
+    length = float(np.hypot(*way))
+    along = way / max(length, 1e-9)
+    across = np.array([-along[1], along[0]])
+    turns = max(3, round(length / rng.uniform(1.5, 4.0)))
+    side = np.where(np.arange(turns) % 2, 0.5, -0.5) * width * rng.uniform(0.3, 1.0, turns)
+    position = (np.arange(turns) + rng.uniform(-0.6, 0.6, turns)) / max(turns - 1, 1) * length
+    path: Points = start + position[:, None] * along + side[:, None] * across
+    return path
+
+
+def _trimmed(x: int, y: int, patch: GreyImage) -> Blob:
+    left, top, width, height = cv2.boundingRect(patch)
+    return Blob(x + left, y + top, patch[top : top + height, left : left + width])
+
+
+def _resampled(path: Points, spacing: float) -> Points:
+    """Points at equal distances along the path, at least its first one."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    at = np.arange(0, along[-1] + 1e-9, spacing) if spacing > 0 else np.zeros(1)
+    points: Points = np.stack([np.interp(at, along, path[:, 0]), np.interp(at, along, path[:, 1])], axis=1)
+    return points

@@ -9,36 +9,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from copperline.data.synthetic.connectivity import Labels, copper_labels
-from copperline.data.synthetic.shapes import GreyImage
+from copperline.data.synthetic.shapes import GreyImage, Points
 from copperline.data.synthetic.strokes import Blob
 
 Window = tuple[slice, slice]
-_BORDER = 3  # blobs keep this far from the image border, where it can't be seen what they touch
-_AROUND = 8  # pixels around a blob in which its effect is judged
+_AROUND = 24  # pixels around a stroke in which its effect is judged
+_LARGEST_HOLE = 2500  # square pixels
 _AXES = 16  # directions in which a chord may lie
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Pixels that a blob would change, within a window of the image.
+    """Pixels that a stroke would change, within a window of the image.
 
     Attributes:
         window: rows and columns of the image.
-        pixels: uint8, 1 where copper would become laminate or the other way round; one piece without a hole.
-        before, after: copper in the window, uint8, 0 or 1.
+        pixels: uint8, 1 where copper would become laminate or the other way round.
+        before: copper in the window, uint8, 0 or 1.
     """
 
     window: Window
     pixels: GreyImage
     before: GreyImage
-    after: GreyImage
-
-    def bounds(self) -> tuple[int, int, int, int]:
-        """x1, y1, x2, y2 of the changed pixels in the image, x2 and y2 exclusive."""
-        x, y, width, height = cv2.boundingRect(self.pixels)
-        left, top = self.window[1].start + x, self.window[0].start + y
-        return left, top, left + width, top + height
 
 
 class Workpiece:
@@ -49,14 +41,6 @@ class Workpiece:
         self.image = golden.copy()
         self.copper: GreyImage = np.asarray(cv2.threshold(golden, 127, 1, cv2.THRESH_BINARY_INV)[1], np.uint8)
         self._golden_copper = self.copper.copy()
-        self._labels: tuple[int, Labels] | None = None
-
-    @property
-    def labels(self) -> tuple[int, Labels]:
-        """Number of nets and the net of each pixel, as painted so far."""
-        if self._labels is None:
-            self._labels = copper_labels(self.copper)
-        return self._labels
 
     @cached_property
     def copper_depth(self) -> npt.NDArray[np.float32]:
@@ -80,8 +64,11 @@ class Workpiece:
 
     @cached_property
     def _gap_middles(self) -> npt.NDArray[np.intp]:
-        """Flat indices of the middles of gaps between copper."""
-        return _ridge(self.laminate_depth)
+        """Flat indices of the middles of gaps between copper; drill holes are no gaps."""
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - self._golden_copper, connectivity=4)
+        middles = _ridge(self.laminate_depth)
+        areas = stats[labels.ravel()[middles], cv2.CC_STAT_AREA]
+        return np.asarray(middles[areas > _LARGEST_HOLE], np.intp)
 
     @cached_property
     def _levels(self) -> tuple[int, int]:
@@ -106,7 +93,15 @@ class Workpiece:
             return None
         some = middles[rng.integers(len(middles), size=4)]
         depths = (self.copper_depth if of_copper else self.laminate_depth).flat[some]
-        return self._position(int(some[np.argmin(depths)] if rng.random() < 0.75 else some[0]))
+        return self._position(int(some[np.argmin(depths)] if rng.random() < 0.6 else some[0]))
+
+    def random_inside(self, rng: np.random.Generator, least_depth: float, *, of_copper: bool) -> tuple[int, int] | None:
+        """x, y of a pixel at least `least_depth` pixels inside copper, or laminate; None if none is found soon."""
+        depth = self.copper_depth if of_copper else self.laminate_depth
+        rows = rng.integers(0, depth.shape[0], 64)
+        columns = rng.integers(0, depth.shape[1], 64)
+        deep = np.flatnonzero(depth[rows, columns] > least_depth)
+        return (int(columns[deep[0]]), int(rows[deep[0]])) if len(deep) else None
 
     def _position(self, index: int) -> tuple[int, int]:
         y, x = divmod(index, self.image.shape[1])
@@ -118,19 +113,19 @@ class Workpiece:
         rows, columns = np.nonzero(
             self.copper[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
         )
+        if not len(columns):
+            return None  # another defect has taken the edge away
         dx = x - max(0, x - radius) - columns.mean()
         dy = y - max(0, y - radius) - rows.mean()
         return float(np.arctan2(dy, dx)) if abs(dx) + abs(dy) > 0.5 else None
 
-    def chord(
-        self, x: int, y: int, longest: int, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    def chord(self, x: int, y: int, longest: float, rng: np.random.Generator) -> tuple[Points, Points] | None:
         """End points of a straight way through (x, y) across the copper, or across the gap, that it lies in.
 
         The way is one of the shortest ones, at most `longest` pixels; None if there is none or it leaves the image.
         """
         height, width = self.copper.shape
-        directions, steps = _rays(longest)
+        directions, steps = _rays(int(longest))
         columns = np.clip(np.rint(x + steps[..., 0]).astype(np.intp), 0, width - 1)
         rows = np.clip(np.rint(y + steps[..., 1]).astype(np.intp), 0, height - 1)
         arrived = self.copper[rows, columns] != self.copper[y, x]
@@ -138,39 +133,31 @@ class Workpiece:
         lengths = reach[:_AXES] + reach[_AXES:]
         if lengths.min() > longest:
             return None
-        axis = int(rng.choice(np.flatnonzero(lengths <= min(1.4 * lengths.min(), longest))))
+        axis = int(rng.choice(np.flatnonzero(lengths <= min(1.6 * lengths.min(), longest))))
         middle = np.array([x, y], np.float64)
         return (
             middle + directions[axis] * reach[axis],
             middle + directions[axis + _AXES] * reach[axis + _AXES],
         )
 
-    def change(self, blob: Blob, *, adds_copper: bool) -> Change | None:
-        """What the blob would change; None if that is not one piece without a hole, or is too near the border."""
+    def change(self, blob: Blob, *, adds_copper: bool) -> Change:
+        """What the blob, which lies within the image, would change."""
         height, width = self.copper.shape
-        rows, columns = blob.patch.shape
-        if not (_BORDER <= blob.x < width - columns - _BORDER and _BORDER <= blob.y < height - rows - _BORDER):
-            return None
-        top, left = max(0, blob.y - _AROUND), max(0, blob.x - _AROUND)
-        window = (slice(top, min(height, blob.y + rows + _AROUND)), slice(left, min(width, blob.x + columns + _AROUND)))
+        x1, y1, x2, y2 = blob.bounds
+        top, left = max(0, y1 - _AROUND), max(0, x1 - _AROUND)
+        window = (slice(top, min(height, y2 + _AROUND)), slice(left, min(width, x2 + _AROUND)))
         before = self.copper[window]
         pixels = np.zeros_like(before)
-        pixels[blob.y - top : blob.y - top + rows, blob.x - left : blob.x - left + columns] = blob.patch
+        pixels[y1 - top : y2 - top, x1 - left : x2 - left] = blob.patch
         pixels &= 1 - before if adds_copper else before
-        # One piece over 4 neighbours, and everything around it one piece over 8.
-        if cv2.connectedComponents(pixels, connectivity=4)[0] != 2:
-            return None
-        if cv2.connectedComponents(1 - pixels, connectivity=8)[0] != 2:
-            return None
-        return Change(window, pixels, before, before ^ pixels)
+        return Change(window, pixels, before)
 
     def paint(self, change: Change, *, adds_copper: bool) -> None:
         """Makes the change, in the grey level that copper or laminate has nearby."""
         patch, changed = self.image[change.window], change.pixels > 0
         alike = patch[change.before == (1 if adds_copper else 0)]
         patch[changed] = np.median(alike) if len(alike) else self._levels[adds_copper]
-        self.copper[change.window] = change.after
-        self._labels = None
+        self.copper[change.window] = change.before ^ change.pixels
 
 
 def _ridge(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
@@ -179,7 +166,7 @@ def _ridge(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
 
 
 @lru_cache(maxsize=4)
-def _rays(longest: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _rays(longest: int) -> tuple[Points, Points]:
     """Unit vectors (2 * _AXES, 2), and their multiples 1..longest, (2 * _AXES, longest, 2)."""
     angles = np.arange(2 * _AXES) * np.pi / _AXES
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
