@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copperline.detections import Detections, box_iou
-from copperline.evaluation.matching import match
+from copperline.evaluation.matching import Stage, match, match_in_stages
 
 IOUS = [0.1, 0.33, 0.5, 0.75]
 
@@ -99,3 +99,38 @@ def test_wrong_arguments_are_refused() -> None:
         match([Detections.empty()], [])
     with pytest.raises(ValueError, match=r"\(0, 1\]"):
         match([], [], 0.0)
+
+
+def without(found: Detections, taken: list[int]) -> Detections:
+    return found[np.array([i not in taken for i in range(len(found))], dtype=bool)]
+
+
+@given(crowds(), crowds())
+@settings(deadline=None)
+def test_a_stage_is_a_match_of_what_is_left(detections: Detections, labels: Detections) -> None:
+    staged = match_in_stages([detections], [labels], [Stage(0.33), Stage(0.1, same_class=False)])
+    ranked = detections.by_confidence()
+    assert staged.detections == ranked
+    first = match([detections], [labels], 0.33)
+    assert (staged.stage == 0).tolist() == first.correct[0].tolist()
+    left = without(ranked, np.flatnonzero(first.correct[0]).tolist())
+    left_labels = without(labels, np.flatnonzero(first.found_by[0] >= 0).tolist())
+    second = match([left], [left_labels], 0.1, same_class=False)
+    assert (staged.stage[~first.correct[0]] == 1).tolist() == second.correct[0].tolist()
+    free = np.flatnonzero(first.found_by[0] < 0)
+    expected = [int(free[label]) if label >= 0 else -1 for label in second.labels_found[0]]
+    assert staged.label_found[~first.correct[0]].tolist() == expected
+    for detection, label in enumerate(staged.label_found):
+        if label >= 0:
+            assert staged.found_by[label] == detection
+            assert staged.iou[detection] == pytest.approx(
+                box_iou(ranked.boxes[[detection]], labels.boxes[[label]])[0, 0]
+            )
+        else:
+            assert staged.iou[detection] == 0
+    assert (staged.found_by >= 0).sum() == (staged.label_found >= 0).sum()
+
+
+def test_stages_need_the_same_boards() -> None:
+    with pytest.raises(ValueError, match="1 and 0"):
+        match_in_stages([Detections.empty()], [], [Stage(0.5)])

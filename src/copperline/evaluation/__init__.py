@@ -1,11 +1,14 @@
 """Detections against labels: average precision, the operating point, false calls on clean boards, and the report.
 
-Everything but `predict_pairs` and `write_report` is pure: from lists of `Detections`, one entry per board, to numbers.
+Everything but `predict_pairs` and the writing of reports is pure: from lists of `Detections`, one entry per board, to
+numbers.
 """
 
 from copperline.evaluation.average_precision import DeepPcbAp, coco_ap, deeppcb_ap
 from copperline.evaluation.clean_boards import clean_board
 from copperline.evaluation.drawing import draw_detections, pair_panel
+from copperline.evaluation.error_analysis import ErrorAnalysis, ErrorCase, analyse_errors
+from copperline.evaluation.error_kinds import ErrorKind
 from copperline.evaluation.evaluate import confusion_counts, evaluate
 from copperline.evaluation.intervals import Interval, bootstrap_counts, percentile_interval, wilson_interval
 from copperline.evaluation.matching import MATCHING_IOU, Matches, match
@@ -20,11 +23,15 @@ __all__ = [
     "Confusion",
     "ConfusionPair",
     "DeepPcbAp",
+    "ErrorAnalysis",
+    "ErrorCase",
+    "ErrorKind",
     "Evaluation",
     "Interval",
     "Matches",
     "Predictor",
     "Progress",
+    "analyse_errors",
     "bootstrap_counts",
     "choose_operating_point",
     "clean_board",

@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 LABEL_COLOUR: Colour = (84, 64, 48)
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (50, 40, 33)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_detections(
@@ -47,24 +47,24 @@ def draw_detections(
         (round(H * zoom), round(W * zoom), 3) BGR uint8.
     """
     canvas = _enlarged(image, zoom)
-    taken = [_scaled(box, zoom) for box in detections.boxes]
+    taken = [scaled(box, zoom) for box in detections.boxes]
     if labels is not None:
-        taken += [_scaled(box, zoom) for box in labels.boxes]
+        taken += [scaled(box, zoom) for box in labels.boxes]
         for box in labels.boxes:
-            _dashed_box(canvas, _scaled(box, zoom))
+            dashed_box(canvas, scaled(box, zoom))
     # The most confident is drawn last, on top.
     order = detections.by_confidence()[::-1]
     for box, class_id in zip(order.boxes, order.class_ids, strict=True):
-        _solid_box(canvas, _scaled(box, zoom), _bgr(taxonomy[int(class_id)].colour))
+        solid_box(canvas, scaled(box, zoom), bgr(taxonomy[int(class_id)].colour))
     for box, class_id, confidence in zip(order.boxes, order.class_ids, order.confidences, strict=True):
-        name, colour = taxonomy[int(class_id)].name, _bgr(taxonomy[int(class_id)].colour)
+        name, colour = taxonomy[int(class_id)].name, bgr(taxonomy[int(class_id)].colour)
         text = f"{name} {100 * confidence:.0f}" if confidences else name
-        taken.append(_tag(canvas, text, _scaled(box, zoom), colour, taken))
+        taken.append(_tag(canvas, text, scaled(box, zoom), colour, taken))
     if labels is not None:
         for box, class_id in zip(labels.boxes, labels.class_ids, strict=True):
             if not _stated(box, int(class_id), detections):
                 text = taxonomy[int(class_id)].name
-                taken.append(_tag(canvas, text, _scaled(box, zoom), LABEL_COLOUR, taken, outlined=True))
+                taken.append(_tag(canvas, text, scaled(box, zoom), LABEL_COLOUR, taken, outlined=True))
     return canvas
 
 
@@ -98,7 +98,7 @@ def pair_panel(
     left = gap
     for title, picture in pictures:
         h, w = picture.shape[:2]
-        cv2.putText(panel, title, (left, header - 11), _FONT, 0.55, INK, 1, cv2.LINE_AA)
+        cv2.putText(panel, title, (left, header - 11), FONT, 0.55, INK, 1, cv2.LINE_AA)
         panel[header : header + h, left : left + w] = picture
         cv2.rectangle(panel, (left - 1, header - 1), (left + w, header + h), (214, 208, 204), 1)
         left += w + gap
@@ -114,12 +114,13 @@ def _enlarged(image: Image, zoom: float) -> Image:
     return np.asarray(cv2.resize(colour, size, interpolation=how), dtype=np.uint8)
 
 
-def _scaled(box: np.ndarray, zoom: float) -> Box:
+def scaled(box: np.ndarray, zoom: float) -> Box:
+    """The box in whole pixels of an image enlarged by `zoom`."""
     x1, y1, x2, y2 = (int(v) for v in np.rint(box * zoom))
     return x1, y1, x2, y2
 
 
-def _bgr(colour: str) -> Colour:
+def bgr(colour: str) -> Colour:
     """From `#rrggbb`."""
     return int(colour[5:7], 16), int(colour[3:5], 16), int(colour[1:3], 16)
 
@@ -130,14 +131,18 @@ def _readable_on(colour: Colour) -> Colour:
     return (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else (255, 255, 255)
 
 
-def _solid_box(canvas: Image, box: Box, colour: Colour) -> None:
+def solid_box(canvas: Image, box: Box, colour: Colour) -> None:
+    """Draws a detection's box, in pixels of `canvas`."""
     # A white line around the coloured one keeps it visible on copper and on background.
     corners = (box[0], box[1]), (box[2] - 1, box[3] - 1)
     cv2.rectangle(canvas, *corners, (255, 255, 255), 4, cv2.LINE_AA)
     cv2.rectangle(canvas, *corners, colour, 2, cv2.LINE_AA)
 
 
-def _dashed_box(canvas: Image, box: Box, dash: int = 6) -> None:
+def dashed_box(
+    canvas: Image, box: Box, colour: Colour = LABEL_COLOUR, *, width: int = 1, dash: int = 6, halo: bool = True
+) -> None:
+    """Draws a label's box, in pixels of `canvas`: lines of `width` pixels, with a white `halo`, in dashes of `dash`."""
     # Outside the detection's box, so that neither hides the other.
     x1, y1, x2, y2 = box[0] - 4, box[1] - 4, box[2] + 3, box[3] + 3
     for start, end in (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1))):
@@ -146,8 +151,9 @@ def _dashed_box(canvas: Image, box: Box, dash: int = 6) -> None:
         for offset in np.arange(0, length, 2 * dash):
             first, last = a + (b - a) * offset / length, a + (b - a) * min(offset + dash, length) / length
             ends = tuple(first.round().astype(int).tolist()), tuple(last.round().astype(int).tolist())
-            cv2.line(canvas, *ends, (255, 255, 255), 3, cv2.LINE_AA)
-            cv2.line(canvas, *ends, LABEL_COLOUR, 1, cv2.LINE_AA)
+            if halo:
+                cv2.line(canvas, *ends, (255, 255, 255), width + 2, cv2.LINE_AA)
+            cv2.line(canvas, *ends, colour, width, cv2.LINE_AA)
 
 
 def _stated(box: np.ndarray, class_id: int, detections: Detections) -> bool:
@@ -160,7 +166,7 @@ def _stated(box: np.ndarray, class_id: int, detections: Detections) -> bool:
 def _tag(canvas: Image, text: str, box: Box, colour: Colour, taken: Sequence[Box], *, outlined: bool = False) -> Box:
     """Writes `text` beside `box` and returns the place, x1, y1, x2, y2."""
     scale, pad = 0.4, 3
-    width = cv2.getTextSize(text, _FONT, scale, 1)[0][0] + 2 * pad
+    width = cv2.getTextSize(text, FONT, scale, 1)[0][0] + 2 * pad
     letters = 8  # height of a capital at this scale; what getTextSize gives depends on OpenCV's version
     height = letters + 2 * pad + 2
     x1, y1, x2, y2 = _best_place(box, width, height, canvas.shape[1], canvas.shape[0], taken)
@@ -168,7 +174,7 @@ def _tag(canvas: Image, text: str, box: Box, colour: Colour, taken: Sequence[Box
     if outlined:
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, 1)
     ink = colour if outlined else _readable_on(colour)
-    cv2.putText(canvas, text, (x1 + pad, y2 - pad - 1), _FONT, scale, ink, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, (x1 + pad, y2 - pad - 1), FONT, scale, ink, 1, cv2.LINE_AA)
     return x1, y1, x2, y2
 
 

@@ -10,12 +10,22 @@ import numpy as np
 from copperline.detections import Detections
 from copperline.evaluation.average_precision import coco_ap_of, coco_matches, deeppcb_ap_of, nan_mean
 from copperline.evaluation.intervals import Interval, bootstrap_counts, percentile_interval, wilson_interval
-from copperline.evaluation.matching import MATCHING_IOU, Floats, Integers, Matches, match
+from copperline.evaluation.matching import (
+    MATCHING_IOU,
+    Floats,
+    Integers,
+    Matches,
+    Stage,
+    StagedMatches,
+    match,
+    match_in_stages,
+)
 from copperline.evaluation.results import ClassEvaluation, Confusion, ConfusionPair, Evaluation
 from copperline.model_info import OperatingPoint
 from copperline.taxonomy import Taxonomy
 
 BACKGROUND = "background"
+_OWN_CLASS_FIRST = (Stage(MATCHING_IOU), Stage(MATCHING_IOU, same_class=False))
 _BLOCK = 20  # resamples computed together: their cumulative sums fit in the cache
 _INTERVALS_OF_AP = ("ap33", "ap33_pooled", "map50", "map50_95")
 
@@ -49,8 +59,9 @@ def evaluate(
     ranking = _Ranking(coco_matches(detections, labels), match(detections, labels, MATCHING_IOU), classes)
     once = ranking.average_precisions(np.ones((1, len(labels)), dtype=np.int64))
     called = [d.called(limits) for d in detections]
-    confusion = confusion_counts(called, labels, classes)
-    found, false, missed = _tally(match(called, labels, MATCHING_IOU), classes)
+    matches = match_in_stages(called, labels, _OWN_CLASS_FIRST)
+    confusion = _confusion(matches, classes)
+    found, false, missed = _tally(matches, len(labels), classes)
     totals = int(found.sum()), int(false.sum()), int(missed.sum())
     false_calls = sum(1 for d in clean_detections if len(d.called(limits)))
     clean = len(clean_detections)
@@ -103,28 +114,17 @@ def confusion_counts(called: Sequence[Detections], labels: Sequence[Detections],
         labels: likewise.
         classes: C.
     """
+    return _confusion(match_in_stages(called, labels, _OWN_CLASS_FIRST), classes)
+
+
+def _confusion(matches: StagedMatches, classes: int) -> Integers:
     counts = np.zeros((classes + 1, classes + 1), dtype=np.int64)
-    alike = match(called, labels)
-    np.add.at(counts, (alike.label_classes, alike.label_classes), alike.found_by[0] >= 0)
-    rest_called, rest_labels = _unmatched(alike, called, labels)
-    rest = match(rest_called, rest_labels, same_class=False)
-    hit, taken = rest.correct[0], rest.found_by[0] >= 0
-    np.add.at(counts, (rest.label_classes[rest.labels_found[0, hit]], rest.detection_classes[hit]), 1)
-    counts[-1, :-1] = np.bincount(rest.detection_classes[~hit], minlength=classes)
-    counts[:-1, -1] = np.bincount(rest.label_classes[~taken], minlength=classes)
+    hit, taken = matches.label_found >= 0, matches.found_by >= 0
+    true_classes, called_classes = matches.labels.class_ids, matches.detections.class_ids
+    np.add.at(counts, (true_classes[matches.label_found[hit]], called_classes[hit]), 1)
+    counts[-1, :-1] = np.bincount(called_classes[~hit], minlength=classes)
+    counts[:-1, -1] = np.bincount(true_classes[~taken], minlength=classes)
     return counts
-
-
-def _unmatched(
-    matches: Matches, detections: Sequence[Detections], labels: Sequence[Detections]
-) -> tuple[list[Detections], list[Detections]]:
-    rest_detections, rest_labels = [], []
-    free_detection, free_label = ~matches.correct[0], matches.found_by[0] < 0
-    for image, (found, labelled) in enumerate(zip(detections, labels, strict=True)):
-        # The ranking keeps the order of `by_confidence` within a board.
-        rest_detections.append(found.by_confidence()[free_detection[matches.detection_images == image]])
-        rest_labels.append(labelled[free_label[matches.label_images == image]])
-    return rest_detections, rest_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,18 +160,18 @@ class _Ranking:
         )
 
 
-def _tally(matches: Matches, classes: int) -> tuple[Integers, Integers, Integers]:
+def _tally(matches: StagedMatches, images: int, classes: int) -> tuple[Integers, Integers, Integers]:
     """Found labels, false detections and missed labels by board and class: each (images, C)."""
-    correct = matches.correct[0]
+    correct = matches.stage == 0
 
-    def table(images: Integers, class_ids: Integers) -> Integers:
-        counts = np.zeros((matches.images, classes), dtype=np.int64)
-        np.add.at(counts, (images, class_ids), 1)
+    def table(of_images: Integers, class_ids: Integers) -> Integers:
+        counts = np.zeros((images, classes), dtype=np.int64)
+        np.add.at(counts, (of_images, class_ids), 1)
         return counts
 
-    found = table(matches.detection_images[correct], matches.detection_classes[correct])
-    false = table(matches.detection_images[~correct], matches.detection_classes[~correct])
-    return found, false, table(matches.label_images, matches.label_classes) - found
+    found = table(matches.detection_images[correct], matches.detections.class_ids[correct])
+    false = table(matches.detection_images[~correct], matches.detections.class_ids[~correct])
+    return found, false, table(matches.label_images, matches.labels.class_ids) - found
 
 
 def _intervals(ranking: _Ranking, found: Integers, wrong: Integers, resamples: int, seed: int) -> dict[str, Interval]:

@@ -82,10 +82,7 @@ def match(
     >>> found.confidences.tolist(), found.correct.tolist()
     ([0.8999999761581421, 0.4000000059604645], [[True, False]])
     """
-    if len(detections) != len(labels):
-        raise ValueError(
-            f"expected detections and labels of the same boards, found {len(detections)} and {len(labels)}"
-        )
+    _require_same_boards(detections, labels)
     thresholds = np.atleast_1d(np.asarray(ious, dtype=np.float64))
     if not ((thresholds > 0) & (thresholds <= 1)).all():
         raise ValueError(f"expected IoU thresholds in (0, 1], found {thresholds.tolist()}")
@@ -112,12 +109,100 @@ def match(
 
 
 @dataclass(frozen=True, eq=False)
+class Stage:
+    """One round of `match_in_stages`: from which IoU a detection finds a label, and whether only of its class."""
+
+    iou: float
+    same_class: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class StagedMatches:
+    """Which label each detection found, and in which stage.
+
+    Attributes:
+        detections: all boards' D detections, highest confidence first.
+        detection_images: (D,) int64, index of the detection's board.
+        labels: all boards' L labels, in the order of the boards.
+        label_images: (L,) int64.
+        label_found: (D,) int64, the label that the detection found, or -1.
+        stage: (D,) int64, index of the stage in which it did, or -1.
+        iou: (D,) float64, their IoU, 0 for none.
+    """
+
+    detections: Detections
+    detection_images: Integers
+    labels: Detections
+    label_images: Integers
+    label_found: Integers
+    stage: Integers
+    iou: Floats
+
+    @property
+    def found_by(self) -> Integers:
+        """(L,) int64, the detection that found the label, or -1."""
+        found_by = np.full(len(self.labels), -1, dtype=np.int64)
+        finders = np.flatnonzero(self.label_found >= 0)
+        found_by[self.label_found[finders]] = finders
+        return found_by
+
+
+def match_in_stages(
+    detections: Sequence[Detections], labels: Sequence[Detections], stages: Sequence[Stage]
+) -> StagedMatches:
+    """As `match`, several times over: each stage matches only what the stages before it left.
+
+    So a label goes to a detection of its own class before one of another class may take it.
+
+    Args:
+        detections: one entry per board.
+        labels: likewise, in the same order.
+        stages: at least one, in the order in which they take place.
+
+    Raises:
+        ValueError: the numbers of boards differ.
+
+    >>> called = [Detections.of([[0, 0, 10, 10], [1, 0, 11, 10]], [1, 0], [0.9, 0.4])]
+    >>> done = match_in_stages(called, [Detections.of([[0, 0, 10, 10]], [0])], [Stage(0.5), Stage(0.5, False)])
+    >>> done.label_found.tolist(), done.stage.tolist()
+    ([-1, 0], [-1, 0])
+    """
+    _require_same_boards(detections, labels)
+    ranked, detection_images = _ranking(detections, None)
+    all_labels, label_images = Detections.concatenate(list(labels)), _image_of_each(labels)
+    near = _candidates(ranked, detection_images, all_labels, label_images, min(s.iou for s in stages), False)
+    alike = ranked.class_ids[near.detection] == all_labels.class_ids[near.label]
+    free_detection, free_label = np.ones(len(ranked), dtype=bool), np.ones(len(all_labels), dtype=bool)
+    label_found = np.full(len(ranked), -1, dtype=np.int64)
+    in_stage, iou = label_found.copy(), np.zeros(len(ranked))
+    for index, stage in enumerate(stages):
+        open_to = free_detection[near.detection] & free_label[near.label] & (alike | (not stage.same_class))
+        found_by = _greedy(near.only(open_to), stage.iou, len(ranked), len(all_labels))
+        found = np.flatnonzero(found_by >= 0)
+        label_found[found_by[found]], in_stage[found_by[found]] = found, index
+        free_label[found], free_detection[found_by[found]] = False, False
+    hit = np.flatnonzero(label_found >= 0)
+    iou[hit] = pairwise_iou(ranked.boxes[hit], all_labels.boxes[label_found[hit]])
+    return StagedMatches(ranked, detection_images, all_labels, label_images, label_found, in_stage, iou)
+
+
+@dataclass(frozen=True, eq=False)
 class _Candidates:
     """Pairs (detection, label) that may match, ordered by detection and then by preference: descending IoU."""
 
     detection: Integers
     label: Integers
     iou: Floats
+
+    def only(self, chosen: Mask) -> _Candidates:
+        return _Candidates(self.detection[chosen], self.label[chosen], self.iou[chosen])
+
+
+def _require_same_boards(detections: Sequence[Detections], labels: Sequence[Detections]) -> None:
+    if len(detections) != len(labels):
+        raise ValueError(
+            f"expected detections and labels of the same boards, found {len(detections)} and {len(labels)}"
+        )
 
 
 def _image_of_each(parts: Sequence[Detections]) -> Integers:
@@ -155,7 +240,7 @@ def _candidates(
     if same_class:
         alike = ranked.class_ids[detection] == labels.class_ids[label]
         detection, label = detection[alike], label[alike]
-    iou = _pairwise_iou(ranked.boxes[detection], labels.boxes[label])
+    iou = pairwise_iou(ranked.boxes[detection], labels.boxes[label])
     near = iou >= lowest_iou
     detection, label, iou = detection[near], label[near], iou[near]
     # Of equal IoUs the later label is preferred, as in pycocotools.
@@ -163,7 +248,7 @@ def _candidates(
     return _Candidates(detection[order], label[order], iou[order])
 
 
-def _pairwise_iou(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Floats:
+def pairwise_iou(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Floats:
     """IoU of row i with row i, (N,). In float64, so that an IoU of exactly 0.6 passes the threshold 0.6."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     overlap = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(min=0).prod(axis=1)

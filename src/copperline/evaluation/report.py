@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from copperline.data.images import read_pair, write_image
 from copperline.data.pairs import BoardPair
 from copperline.detections import Detections
 from copperline.evaluation import plots
 from copperline.evaluation.drawing import pair_panel
 from copperline.evaluation.matching import Matches, match
+from copperline.evaluation.pages import environment
 from copperline.evaluation.predict import BoardImages
 from copperline.evaluation.results import Evaluation
 from copperline.files import atomic_folder
@@ -23,7 +22,6 @@ from copperline.taxonomy import Taxonomy
 
 METRICS_FILE = "metrics.json"
 PAGE = "report.html"
-NOT_MEASURED = "not measured"
 
 
 def write_report(
@@ -79,7 +77,7 @@ def write_report(
             panel = pair_panel(test, reference, called[board.index], taxonomy, labels[board.index])
             write_image(temporary / board.picture, panel)
         (temporary / METRICS_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        page = _environment().get_template("report.html.j2")
+        page = environment().get_template("report.html.j2")
         html = page.render(title=title, e=evaluation, classes=tuple(taxonomy), figures=figures, samples=shown)
         (temporary / PAGE).write_text(html, encoding="utf-8")
     return target / PAGE
@@ -163,29 +161,3 @@ def _choose_samples(boards: Sequence[_Board], samples: int) -> list[_Board]:
     ordinary = min(len(right), max(samples - len(wrong), -(-samples // 3)))
     worst = wrong[: samples - ordinary]
     return [*worst, *(right[i * len(right) // ordinary] for i in range(ordinary))]
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("copperline.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["per_cent"] = _per_cent
-    environment.filters["number"] = _number
-    environment.filters["interval"] = _interval
-    return environment
-
-
-def _per_cent(value: float | None, digits: int = 1) -> str:
-    return NOT_MEASURED if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return NOT_MEASURED if value is None else f"{value:,.{digits}f}"
-
-
-def _interval(value: tuple[float, float] | None, digits: int = 1) -> str:
-    return "" if value is None else f"{100 * value[0]:.{digits}f} to {100 * value[1]:.{digits}f} %"
