@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from typing import Annotated, Any
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from copperline.detections import FloatArray
-from copperline.errors import ModelError
+from copperline.errors import CopperlineError, ModelError
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 
 METADATA_KEY = "copperline"
 FORMAT = 1
+
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class OperatingPoint(BaseModel):
@@ -24,7 +29,7 @@ class OperatingPoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    thresholds: dict[str, float]
+    thresholds: dict[str, Threshold]
     criterion: str
     reached: bool = True
 
@@ -82,11 +87,11 @@ class ModelInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
+    format: int = Field(FORMAT, ge=1)
     network: str
     parameters: int = Field(gt=0)
-    stride: int = Field(gt=0)
-    classes: tuple[ClassInfo, ...]
+    stride: int = Field(gt=0, le=256)
+    classes: tuple[ClassInfo, ...] = Field(min_length=1)
     operating_point: OperatingPoint
     data_hash: str = Field("", description="SHA-256 of the training data set")
 
@@ -107,18 +112,39 @@ class ModelInfo(BaseModel):
                 where=where,
                 fix="export it with `copperline models export`",
             )
+        content = _json_object(text, where)
+        # Files from before there were formats say none. It is looked at first: what else a newer format has changed
+        # would only be reported as damage.
+        number = content.setdefault("format", 1)
+        if isinstance(number, int) and number > FORMAT:
+            raise ModelError(
+                f"expected model format {FORMAT} or older, found {number}", where=where, fix="update Copperline"
+            )
         try:
-            info = cls.model_validate_json(text)
+            info = cls.model_validate_json(json.dumps(content))
+            # The classes must make a taxonomy, and each must have its threshold.
+            info.operating_point.as_array(info.taxonomy)
         except ValidationError as error:
             first = error.errors()[0]
-            raise ModelError(
-                f"the model's metadata is damaged or of another version ({'.'.join(map(str, first['loc']))}: "
-                f"{first['msg']})",
-                where=where,
-                fix="export the model again, or update Copperline",
-            ) from error
-        if info.format > FORMAT:
-            raise ModelError(
-                f"expected model format {FORMAT} or older, found {info.format}", where=where, fix="update Copperline"
-            )
+            raise _damaged(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where) from error
+        except CopperlineError as error:
+            raise _damaged(error.problem, where) from error
         return info
+
+
+def _json_object(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _damaged(f"no JSON: {error}", where) from error
+    if not isinstance(content, dict):
+        raise _damaged(f"expected a JSON object, found {type(content).__name__}", where)
+    return content
+
+
+def _damaged(what: str, where: str) -> ModelError:
+    return ModelError(
+        f"the model's metadata is damaged or of another version ({what})",
+        where=where,
+        fix="export the model again, or update Copperline",
+    )

@@ -34,13 +34,16 @@ def write_model(tmp_path: Path) -> Callable[..., Path]:
         output_name: str = "predictions",
         input_shape: tuple[int | str, ...] = ("n", 3, "h", "w"),
         output_shape: tuple[int | str, ...] | None = None,
+        multiple: int = 1,
     ) -> Path:
+        """`multiple`: the network runs on images alone whose sides are multiples of it."""
         images = helper.make_tensor_value_info(input_name, TensorProto.FLOAT, input_shape)
         shape = ("n", rows.shape[0], "a") if output_shape is None else output_shape
         predictions = helper.make_tensor_value_info(output_name, TensorProto.FLOAT, shape)
         constant = numpy_helper.from_array(rows[None].astype(np.float32), "rows")
         nodes = [
-            helper.make_node("ReduceMax", [input_name], ["brightest"], keepdims=0),
+            helper.make_node("SpaceToDepth", [input_name], ["blocks"], blocksize=multiple),
+            helper.make_node("ReduceMax", ["blocks"], ["brightest"], keepdims=0),
             helper.make_node("Sub", ["brightest", "brightest"], ["zero"]),
             helper.make_node("Add", ["rows", "zero"], ["answer"]),
             # A number of rows that is only known when the model runs.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,19 +46,76 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         OnnxModel(tmp_path / "none.onnx")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", bytes(range(256)) * 10])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected an ONNX model, found a folder"):
+        OnnxModel(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "found an empty file"),
+        (b"<!DOCTYPE html>\n<title>404</title>", "found a text file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+            "found a Git LFS pointer.*git lfs pull",
+        ),
+        (b"PK\x03\x04" + bytes(100), "found a ZIP archive, such as a PyTorch checkpoint"),
+        (bytes(range(256)) * 10, "damaged or foreign"),
+        (np.random.default_rng(0).bytes(5000), "damaged or foreign"),
+        (bytes(5000), "damaged or foreign"),
+    ],
+)
+def test_what_is_no_model_is_named(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"broken\.onnx: .*damaged or foreign"):
+    with pytest.raises(ModelError, match=rf"broken\.onnx: .*{says}") as error:
         OnnxModel(path)
+    assert "\n" not in str(error.value)
 
 
-def test_a_truncated_model_is_named(write_model: WriteModel) -> None:
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_model_is_named(write_model: WriteModel, share: float) -> None:
     path = write_model(predictions())
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ModelError, match="damaged or foreign"):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ModelError, match="damaged"):
         OnnxModel(path)
+
+
+def test_a_damaged_model_is_refused_or_works(write_model: WriteModel, capfd: pytest.CaptureFixture[str]) -> None:
+    """Bytes that changed end in a ModelError, if they matter at all: never in another error, nor on the console."""
+    path = write_model(predictions())
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(damaged), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            OnnxModel(path, threads=1).predict(IMAGE)
+        except ModelError:
+            refused += 1
+    assert refused > 100
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_file_that_may_not_be_read_is_named(write_model: WriteModel, closed: str) -> None:
+    path = write_model(predictions())
+    user = os.geteuid()
+    (path if closed == "file" else path.parent).chmod(0)
+    try:
+        if user == 0:  # who may read everything
+            os.seteuid(65534)
+        with pytest.raises(ModelError, match=r"model\.onnx: the model file cannot be read \(Permission denied\)"):
+            OnnxModel(path)
+    finally:
+        os.seteuid(user)
+        path.parent.chmod(0o700)
 
 
 def test_a_model_without_metadata_is_refused(write_model: WriteModel) -> None:
@@ -76,10 +134,38 @@ def test_another_number_of_classes_is_refused_when_loaded(write_model: WriteMode
         OnnxModel(write_model(predictions()[:7]))
 
 
-def test_another_number_of_classes_is_refused_when_run(write_model: WriteModel) -> None:
-    model = OnnxModel(write_model(predictions()[:7], output_shape=("n", "rows", "a")))
+def test_another_number_of_classes_behind_a_free_dimension_is_refused_when_loaded(write_model: WriteModel) -> None:
     with pytest.raises(ModelError, match=r"\(1, 10, anchors\), found \(1, 7, 2\)"):
-        model.predict(IMAGE)
+        OnnxModel(write_model(predictions()[:7], output_shape=("n", "rows", "a")))
+
+
+def test_a_network_of_a_larger_stride_than_its_file_says_is_refused(write_model: WriteModel, info: ModelInfo) -> None:
+    OnnxModel(write_model(predictions(), multiple=info.stride))
+    with pytest.raises(ModelError, match=r"the network failed on an image of 96 x 160 px .* in multiples of 32"):
+        OnnxModel(write_model(predictions(), multiple=2 * info.stride))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused_and_no_board_passes_on_them(
+    write_model: WriteModel, value: float
+) -> None:
+    broken = predictions()
+    broken[4, 1] = value
+    with pytest.raises(ModelError, match="expected finite predictions"):
+        OnnxModel(write_model(broken))
+
+
+def test_logits_are_not_taken_for_confidences(write_model: WriteModel) -> None:
+    logits = predictions()
+    logits[4:] = [[-6.5, 3.25]] * 6
+    with pytest.raises(ModelError, match=r"expected confidences in \[0, 1\], found -6.5 to 3.25"):
+        OnnxModel(write_model(logits))
+
+
+@pytest.mark.parametrize("metadata", ["", "{", "[]", "{}", '{"format": 1}', "\x00"])
+def test_damaged_metadata_are_refused(write_model: WriteModel, metadata: str) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: the model's metadata is damaged or of another version \("):
+        OnnxModel(write_model(predictions(), metadata=metadata))
 
 
 @pytest.mark.parametrize(

@@ -6,33 +6,20 @@ import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from copperline.data.images import Image, require_same_size
 from copperline.detections import Detections, FloatArray
 from copperline.errors import DataError, ModelError
 from copperline.model_info import METADATA_KEY, ModelInfo
+from copperline.runtime.model_file import UNREADABLE, first_line, open_session
 from copperline.runtime.postprocess import Selection, decode_predictions
 from copperline.runtime.preprocess import network_input
 from copperline.runtime.tiling import Tiling, predict_tiled
-from copperline.settings import available_cores
 
 INPUT, OUTPUT = "images", "predictions"
 
-# ONNX Runtime's errors have no common base.
-_ORT_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.EngineError,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoModel,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
+# A confidence may exceed 1 by rounding; logits exceed it by far.
+_ROUNDING = 1e-3
 
 
 class OnnxModel:
@@ -51,11 +38,11 @@ class OnnxModel:
     def __init__(self, path: str | os.PathLike[str], threads: int = 0, tiling: Tiling | None = None) -> None:
         self.path = Path(path)
         self.tiling = tiling or Tiling()
-        self._session = _open(self.path, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._session, metadata = open_session(self.path, threads)
         self.info = ModelInfo.parse(metadata.get(METADATA_KEY), str(self.path))
         self.taxonomy = self.info.taxonomy
         self._check_ports()
+        self._try_out()
 
     def predict(self, test: Image, reference: Image | None = None, selection: Selection | None = None) -> Detections:
         """The detections in `test`, most confident first, boxes in its pixels.
@@ -84,18 +71,27 @@ class OnnxModel:
         return decode_predictions(predictions, selection, width, height)
 
     def raw(self, images: FloatArray) -> FloatArray:
-        """The network alone: (1, 3, H, W) float32 -> (4 + C, A) float32, as `ModelInfo` describes them."""
+        """The network alone: (1, 3, H, W) float32 -> (4 + C, A) float32, as `ModelInfo` describes them.
+
+        Raises ModelError if the network fails, or gives what is no prediction: a board must not pass because its
+        confidences are not numbers.
+        """
         try:
             (predictions,) = self._session.run([OUTPUT], {INPUT: images})
-        except _ORT_ERRORS as error:
+        except UNREADABLE as error:
             raise ModelError(
-                f"the network failed on an image of {images.shape[3]} x {images.shape[2]} px ({_first_line(error)})",
+                f"the network failed on an image of {images.shape[3]} x {images.shape[2]} px ({first_line(error)})",
                 where=self.path,
-                fix="export the model again with free height and width",
+                fix=f"export the model again, with free height and width in multiples of {self.info.stride}",
             ) from error
         rows = 4 + len(self.taxonomy)
-        if predictions.ndim != 3 or predictions.shape[1] != rows:
+        if predictions.ndim != 3 or predictions.shape[:2] != (1, rows):
             raise self._misfit(f"`{OUTPUT}` of shape (1, {rows}, anchors)", f"{predictions.shape}")
+        if not np.isfinite(predictions).all():
+            raise self._misfit("finite predictions", "infinities or values that are not numbers")
+        scores = predictions[0, 4:]
+        if scores.size and not (scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING):
+            raise self._misfit("confidences in [0, 1]", f"{scores.min():.3g} to {scores.max():.3g}")
         return np.asarray(predictions[0], np.float32)
 
     def _check_ports(self) -> None:
@@ -119,30 +115,17 @@ class OnnxModel:
         if len(shape) != 3 or not _fits(shape[1], 4 + classes):
             raise self._misfit(f"`{OUTPUT}` of shape (1, {4 + classes}, anchors) for {classes} classes", f"{shape}")
 
+    def _try_out(self) -> None:
+        """Runs the network once on a small image: what cannot work fails now, and not at the first board."""
+        # Odd multiples, so that a network that needs a larger stride than it says fails; and not square.
+        height, width = 5 * self.info.stride, 3 * self.info.stride
+        ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None]  # so that the weights have something to work on
+        self.raw(np.ascontiguousarray(np.broadcast_to(ramp, (1, 3, height, width))))
+
     def _misfit(self, expected: str, found: str) -> ModelError:
         return ModelError(
             f"expected {expected}, found {found}", where=self.path, fix="export it with `copperline models export`"
         )
-
-
-def _open(path: Path, threads: int) -> ort.InferenceSession:
-    if not path.is_file():
-        raise ModelError("expected an ONNX model, found no file", where=path, fix="check the path")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
-    options.inter_op_num_threads = 1
-    # Threads that wait for the next image by spinning take the cores from those that read and decode it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Errors are raised; warnings of the optimiser mean nothing to the user.
-    options.log_severity_level = 4
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
-        raise ModelError(
-            f"expected an ONNX model, found a damaged or foreign file ({_first_line(error)})",
-            where=path,
-            fix="export or download it again",
-        ) from error
 
 
 def _fits(found: int | str | None, expected: int) -> bool:
@@ -155,7 +138,3 @@ def _require_grey(image: Image, what: str) -> None:
         raise DataError(
             f"expected (H, W) uint8, found {image.shape} {image.dtype}", where=what, fix="convert it to 8-bit grey"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
