@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.registry import builtin
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -86,7 +87,8 @@ def test_bad_data_sets(copperline: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "w" / "registry.db").exists()
 
 
-def test_bad_models(demo: Any, copperline: Run, tmp_path: Path) -> None:
+def test_bad_models(demo: Any, copperline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "builtin_folder", lambda: tmp_path / "nothing is shipped")
     board = next(demo.data.rglob("*_test.jpg"))
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     at = ("--workspace", demo.workspace)

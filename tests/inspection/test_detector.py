@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from copperline.detections import Detections
 from copperline.errors import DataError, ModelError, SettingsError
 from copperline.inspection import Detector
 from copperline.model_info import OperatingPoint
+from copperline.registry import ModelCard, builtin, file_sha256
 from copperline.settings import Settings
-from copperline.taxonomy import DEEPPCB
+from copperline.taxonomy import DEEPPCB, Taxonomy
 
 
 def faint(golden: Image) -> Image:
@@ -98,11 +100,45 @@ def test_a_reference_of_another_size_is_refused(detector: Detector, golden: Imag
         detector(golden, golden[:100])
 
 
-def test_loading_says_what_is_missing(settings: Settings, tmp_path: Path) -> None:
+def test_loading_says_what_is_missing(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "builtin_folder", lambda: tmp_path)
     with pytest.raises(ModelError, match=r"none\.onnx"):
         Detector.load(tmp_path / "none.onnx", settings=settings)
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=r"no version of 'pcb-detector' has been registered"):
         Detector.load(settings=settings)
+
+
+def test_without_a_registered_model_the_shipped_one_is_loaded(
+    settings: Settings, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a factory meets it: nothing is registered, the name is left out, the row names what was used."""
+    monkeypatch.setattr(builtin, "builtin_folder", lambda: tmp_path)
+    (tmp_path / "deeppcb.onnx").write_bytes(model_path.read_bytes())
+    sha256 = file_sha256(model_path)
+    card = ModelCard(
+        name="deeppcb",
+        network="difference",
+        parameters=1,
+        data_source="DeepPCB",
+        data_hash="",
+        splits={},
+        seed=0,
+        operating_point=OperatingPoint.uniform(DEEPPCB, 0.5),
+        sha256=sha256,
+        classes=DEEPPCB.names,
+    )
+    (tmp_path / "deeppcb.card.json").write_text(card.model_dump_json())
+    for detector in (Detector.load(settings=settings), Detector.load("builtin:deeppcb", settings=settings)):
+        assert (detector.name, detector.version) == ("deeppcb", sha256[:12])
+    with pytest.raises(ModelError, match="so there is no '7'"):
+        Detector.load("7", settings=settings)
+
+
+def test_a_model_for_other_classes_is_refused_with_both_lists(detector: Detector) -> None:
+    detector.require_classes(DEEPPCB, "boards")
+    others = [replace(c, id=i) for i, c in enumerate(reversed(DEEPPCB.classes))]
+    with pytest.raises(ModelError, match=r"boards: .*pin-hole, copper, .*; difference \w+ has open, short, "):
+        detector.require_classes(Taxonomy(tuple(others)), "boards")
 
 
 def test_a_file_is_called_by_its_name_and_hash(detector: Detector) -> None:

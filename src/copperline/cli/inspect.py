@@ -53,6 +53,7 @@ def _inspect_board(
     json_: bool,
 ) -> None:
     from copperline.inspection import inspect_image
+    from copperline.taxonomy import Call
     from copperline.warehouse import open_warehouse, place, write_inspection
 
     inspection = inspect_image(detector, image, reference)
@@ -74,6 +75,8 @@ def _inspect_board(
         f"{inspection.board_id}: {verdict.call.value}, {len(verdict.detections)} defects, {verdict.latency_ms:.0f} ms"
         + ("" if score is None else f", registration {score:.2f}")
     )
+    if verdict.call is Call.WITHHELD:
+        say(_why_withheld())
     if len(verdict.detections):
         print_table(
             "",
@@ -100,6 +103,7 @@ def _inspect_folder(
     from copperline.inspection import inspect_pairs, pairs_in_folder
     from copperline.progress import progress
     from copperline.reference import GoldenLibrary
+    from copperline.taxonomy import Call
     from copperline.warehouse import open_warehouse, place, write_inspection
 
     pairs = pairs_in_folder(folder, None if references is None else GoldenLibrary(references))
@@ -126,7 +130,17 @@ def _inspect_folder(
         calls = ", ".join(f"{count} {call.value}" for call, count in batch.calls.items())
         say(
             f"Inspected {batch.inspected} boards: {calls}; {batch.defects} defects; {len(skipped)} boards skipped.",
+            *([_why_withheld()] if batch.calls[Call.WITHHELD] else []),
             "Nothing was written." if dry_run else f"Written to {place(settings.warehouse)} ({batch.new} were new).",
         )
     if batch.inspected == 0:
         raise SettingsError("expected boards to inspect, none could be", where=folder, fix="see the reasons above")
+
+
+def _why_withheld() -> str:
+    from copperline.inspection import DEFAULT_POLICY
+
+    return (
+        f"WITHHELD means: registration is below {DEFAULT_POLICY.withheld_below:g}, so the reference is not that "
+        "board's, or is turned or shifted too far. Nothing is known of its defects."
+    )

@@ -12,15 +12,16 @@ from copperline.cli.options import JsonOption, WorkspaceOption, print_json, prin
 
 app = typer.Typer(help="The registry: versions, aliases, model cards.", no_args_is_help=True)
 
-VersionArgument = Annotated[str, typer.Argument(help="A version number or an alias.")]
+VersionArgument = Annotated[str, typer.Argument(help="A version number, an alias, or builtin:NAME.")]
 
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
-    """List the registered versions, the newest first."""
-    from copperline.registry import Registry
+    """List the registered versions, the newest first, and the models that ship with Copperline."""
+    from copperline.registry import BUILTIN, Registry, builtin_model, builtin_models
 
     versions = Registry(settings_for(workspace)).versions()
+    shipped = [builtin_model(name) for name in builtin_models()]
     if json_:
         print_json(
             {
@@ -34,36 +35,55 @@ def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
                         "path": str(v.model_path),
                     }
                     for v in versions
-                ]
+                ],
+                "builtin": [
+                    {
+                        "name": f"{BUILTIN}{m.name}",
+                        "version": m.sha256[:12],
+                        "created_at": m.card.created_at.isoformat(),
+                        "sha256": m.sha256,
+                        "path": str(m.path),
+                    }
+                    for m in shipped
+                ],
             }
         )
         return
-    if not versions:
-        say("No model is registered yet.", "Next: copperline train --data PATH")
-        return
-    print_table(
-        versions[0].name,
-        ("version", "aliases", "created (UTC)", "file"),
-        [(v.version, ", ".join(v.aliases), f"{v.created_at:%Y-%m-%d %H:%M}", v.model_path) for v in versions],
-    )
-    say(f"Next: copperline models show {versions[0].version}")
+    if versions:
+        print_table(
+            versions[0].name,
+            ("version", "aliases", "created (UTC)", "file"),
+            [(v.version, ", ".join(v.aliases), f"{v.created_at:%Y-%m-%d %H:%M}", v.model_path) for v in versions],
+        )
+    else:
+        say("No model is registered yet.")
+    if shipped:
+        print_table(
+            "Shipped with Copperline",
+            ("model", "version", "trained on", "parameters"),
+            [(f"{BUILTIN}{m.name}", m.sha256[:12], m.card.data_source, f"{m.card.parameters:,}") for m in shipped],
+        )
+    if versions or shipped:
+        say(f"Next: copperline models show {versions[0].version if versions else BUILTIN + shipped[0].name}")
+    else:
+        say("Next: copperline train --data PATH")
 
 
 @app.command()
 def show(version: VersionArgument = "champion", workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
-    """Show a version's model card."""
-    from copperline.registry import Registry
+    """Show a model's card."""
+    from copperline.registry import describe_model
 
-    found = Registry(settings_for(workspace)).get(version)
-    card = found.read_card()
+    found = describe_model(settings_for(workspace), version)
     if json_:
-        print_json({"version": found.version, "aliases": found.aliases, **card.model_dump(mode="json")})
+        facts = {"version": _number(found.version), "aliases": found.aliases}
+        print_json({**facts, **found.card.model_dump(mode="json"), "sha256": found.sha256})
         return
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown(card.to_markdown()))
-    say(f"Next: copperline models promote {found.version}")
+    Console().print(Markdown(found.card.to_markdown()))
+    say(f"Next: copperline models promote {version}")
 
 
 @app.command()
@@ -73,10 +93,10 @@ def promote(
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Point an alias to a version; the file is verified first."""
-    from copperline.registry import Registry
+    """Point an alias to a version; the file is verified first. A shipped model is registered with its card."""
+    from copperline.registry import promote_model
 
-    promoted = Registry(settings_for(workspace)).promote(version, alias)
+    promoted = promote_model(settings_for(workspace), version, alias)
     if json_:
         print_json({"name": promoted.name, "version": promoted.version, "aliases": promoted.aliases})
         return
@@ -93,21 +113,28 @@ def export(
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Copy a version's ONNX file and card out of the registry; the file alone is enough to inspect."""
+    """Copy a model's ONNX file and card to another place; the file alone is enough to inspect."""
     from copperline.files import atomic_file
-    from copperline.registry import Registry
+    from copperline.registry import describe_model
 
-    registry = Registry(settings_for(workspace))
-    found, resolved = registry.get(version), registry.resolve(version)
-    card = found.read_card().to_markdown()
+    found = describe_model(settings_for(workspace), version)
     with atomic_file(file) as temporary:
-        shutil.copyfile(resolved.path, temporary)
+        shutil.copyfile(found.path, temporary)
     with atomic_file(file.with_suffix(".md")) as temporary:
-        temporary.write_text(card, encoding="utf-8")
+        temporary.write_text(found.card.to_markdown(), encoding="utf-8")
     if json_:
-        print_json({"name": found.name, "version": found.version, "file": str(file), "sha256": found.sha256})
+        print_json({"name": found.name, "version": _number(found.version), "file": str(file), "sha256": found.sha256})
         return
     say(
         f"Wrote {file} and {file.with_suffix('.md')}.",
         f"Next: copperline inspect IMAGE --reference REFERENCE --model {file}",
     )
+
+
+def _number(version: str) -> int | str:
+    """Registered versions are numbers in JSON; a shipped model's is the beginning of its SHA-256, a text.
+
+    >>> _number("3"), _number("00e1123456ab")
+    (3, '00e1123456ab')
+    """
+    return int(version) if version.isdecimal() and len(version) < 12 else version

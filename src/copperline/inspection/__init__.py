@@ -10,10 +10,11 @@ from copperline.inspection.batch import (
 )
 from copperline.inspection.detector import Detector
 from copperline.inspection.inspect import Inspection, Verdict, inspect_arrays, inspect_image
-from copperline.inspection.policy import CallPolicy, decide
+from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.predict_sql import predict_function
 
 __all__ = [
+    "DEFAULT_POLICY",
     "BatchSummary",
     "CallPolicy",
     "Detector",

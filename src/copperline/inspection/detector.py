@@ -10,7 +10,7 @@ import numpy as np
 
 from copperline.data.images import Image, require_same_size, to_grey
 from copperline.detections import Detections
-from copperline.errors import DataError, SettingsError
+from copperline.errors import DataError, ModelError, SettingsError
 from copperline.model_info import ModelInfo, OperatingPoint
 from copperline.reference import register
 from copperline.registry import resolve_model
@@ -45,7 +45,8 @@ class Detector:
         """Loads a model with the operating point that was chosen for it.
 
         Args:
-            name: `champion`, `challenger`, a version number, `builtin:NAME`, or the path of an .onnx file.
+            name: `champion`, `challenger`, a version number, `builtin:NAME`, or the path of an .onnx file. While
+                nothing is registered, `champion` is the shipped model `deeppcb`, and a warning is logged.
             settings: where the registry is; default: `Settings.load()`.
             threads: CPU threads for one image; default: as in the settings.
 
@@ -68,6 +69,16 @@ class Detector:
     @property
     def taxonomy(self) -> Taxonomy:
         return self.model.taxonomy
+
+    def require_classes(self, taxonomy: Taxonomy, where: str) -> None:
+        """Raises ModelError unless the model's classes are those of the data set `where`, in the same order."""
+        if self.taxonomy.names != taxonomy.names:
+            raise ModelError(
+                f"expected a model for the classes of the data, {', '.join(taxonomy.names)}; "
+                f"{self.name} {self.version} has {', '.join(self.taxonomy.names)}",
+                where=where,
+                fix="choose another model or data set, or set taxonomy_file to the data's classes",
+            )
 
     @property
     def operating_point_json(self) -> str:

@@ -1,0 +1,1 @@
+"""The models that ship with Copperline: `NAME.onnx`, and `NAME.card.json`, which says what it is."""

@@ -51,6 +51,14 @@ class ModelCard(BaseModel):
             as `per_class`, becomes a table of its own.
         limitations: one sentence each.
         parity: None if the exported model was not compared.
+        sha256: of the model file; registered versions keep it in the registry, a shipped model here.
+        classes: names in class-id order.
+        command: that trained it, with `PATH` for the data set.
+        software: package -> version that it was trained with.
+        hardware: that it was trained on, in words.
+        data_use: one sentence each on what the data were used for, beyond the training images themselves.
+
+    Cards from before these last six existed read with them empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +78,12 @@ class ModelCard(BaseModel):
     operating_point: OperatingPoint
     limitations: tuple[str, ...] = ()
     parity: Parity | None = None
+    sha256: str = ""
+    classes: tuple[str, ...] = ()
+    command: str = ""
+    software: dict[str, str] = Field(default_factory=dict)
+    hardware: str = ""
+    data_use: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> ModelCard:
@@ -111,6 +125,8 @@ class ModelCard(BaseModel):
                     "Created (UTC)": self.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M"),
                     "Licence": self.licence,
                     "ONNX against PyTorch": _parity(self.parity),
+                    **({"Classes": ", ".join(self.classes)} if self.classes else {}),
+                    **({"SHA-256 of the file": f"`{self.sha256}`"} if self.sha256 else {}),
                 },
             ),
             "## Training data",
@@ -119,7 +135,11 @@ class ModelCard(BaseModel):
                 ("Split", "Boards", "Board groups"),
                 {name: (split.boards, ", ".join(split.groups) or "-") for name, split in self.splits.items()},
             ),
+            *(["\n".join(f"- {use}" for use in self.data_use)] if self.data_use else []),
             "## Training",
+            *([f"```sh\n{self.command}\n```"] if self.command else []),
+            *([f"Hardware: {self.hardware}."] if self.hardware else []),
+            *(["Software: " + ", ".join(f"{n} {v}" for n, v in self.software.items()) + "."] if self.software else []),
             _table(("Setting", "Value"), {"seed": self.seed, **self.training}),
             "## Metrics",
             *_metrics(self.metrics),

@@ -1,16 +1,39 @@
-"""From the name that a user gives to a model file: a path, a shipped model, a version or an alias."""
+"""From the name that a user gives to a model: a path, a shipped model, a version or an alias."""
 
 from __future__ import annotations
 
-from importlib import resources
+import logging
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from copperline.errors import ModelError
-from copperline.registry.store import Registry, ResolvedModel, file_sha256
+from copperline.registry.builtin import BUILTIN, DEFAULT_BUILTIN, SUFFIX, BuiltinModel, builtin_model, builtin_models
+from copperline.registry.card import ModelCard
+from copperline.registry.store import CHAMPION, ModelVersion, Registry, ResolvedModel, file_sha256
 from copperline.settings import Settings
 
-BUILTIN = "builtin:"
-SUFFIX = ".onnx"
+# Shown on stderr unless the program that uses Copperline sends its log elsewhere.
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedModel:
+    """A model that has a card: a registered version, or a shipped one.
+
+    Attributes:
+        name, version: as rows and reports name it.
+        aliases: that point to it; a shipped model has none.
+        path, sha256: of its file, which was verified.
+        card: its card.
+    """
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    path: Path
+    sha256: str
+    card: ModelCard
 
 
 def resolve_model(settings: Settings, name: str) -> ResolvedModel:
@@ -18,42 +41,91 @@ def resolve_model(settings: Settings, name: str) -> ResolvedModel:
 
     Args:
         settings: says where the registry is.
-        name: a path that ends in `.onnx`; `builtin:NAME`, a model shipped with Copperline; or a version number or
-            an alias of the registered model. Only the last opens the registry.
+        name: a path that ends in `.onnx`; `builtin:NAME`, a model shipped with Copperline; or a version number or an
+            alias of the registered model. Only the last opens the registry. While nothing is registered, `champion`
+            means the shipped model `deeppcb`, and a warning is logged.
 
     Returns:
         The file; for a path or a shipped model the version is the first 12 hexadecimal digits of its SHA-256.
 
     Raises:
-        ModelError: there is no such model; the message lists those there are.
+        ModelError: there is no such model, the message lists those there are; or its file is damaged.
     """
-    if name.startswith(BUILTIN):
-        return _from_file(_builtin(name.removeprefix(BUILTIN)))
-    if name.lower().endswith(SUFFIX):
-        return _from_file(Path(name))
+    if _is_path(name):
+        path = Path(name)
+        return ResolvedModel(path, path.stem, file_sha256(path)[:12])
+    shipped = _shipped(settings, name)
+    if shipped is not None:
+        return ResolvedModel(shipped.path, shipped.name, shipped.sha256[:12])
     return Registry(settings).resolve(name)
 
 
-def builtin_models() -> tuple[str, ...]:
-    """The names of the models shipped with Copperline, sorted."""
-    return tuple(sorted(path.stem for path in _builtin_folder().glob(f"*{SUFFIX}")))
-
-
-def _builtin_folder() -> Path:
-    return Path(str(resources.files("copperline.models")))
-
-
-def _builtin(name: str) -> Path:
-    have = builtin_models()
-    if name not in have:
+def describe_model(settings: Settings, name: str) -> DescribedModel:
+    """As `resolve_model`, with the card; a path has none and is refused."""
+    if _is_path(name):
         raise ModelError(
-            f"no model {name!r} is shipped with Copperline; shipped are: {', '.join(have) or 'none'}",
-            fix="use one of these, `champion`, a version number or an .onnx file"
-            if have
-            else "use `champion`, a version number or an .onnx file, or train one with `copperline train`",
+            "expected a version, an alias or `builtin:NAME`, which have a card, found a path",
+            where=name,
+            fix="the registered and the shipped models are listed by `copperline models list`",
         )
-    return _builtin_folder() / f"{name}{SUFFIX}"
+    shipped = _shipped(settings, name)
+    if shipped is not None:
+        return DescribedModel(shipped.name, shipped.sha256[:12], (), shipped.path, shipped.sha256, shipped.card)
+    found, file = Registry(settings).get(name), Registry(settings).resolve(name)
+    return DescribedModel(file.name, file.version, found.aliases, file.path, found.sha256, found.read_card())
 
 
-def _from_file(path: Path) -> ResolvedModel:
-    return ResolvedModel(path, path.stem, file_sha256(path)[:12])
+def promote_model(settings: Settings, name: str, alias: str = CHAMPION) -> ModelVersion:
+    """Points `alias` to a version. A shipped model is registered first, once, with its card: that pins it.
+
+    Raises ModelError if there is no such model or its file is damaged.
+    """
+    registry = Registry(settings)
+    if not name.startswith(BUILTIN):
+        return registry.promote(name, alias)
+    shipped = builtin_model(name.removeprefix(BUILTIN))
+    for version in registry.versions():
+        if version.sha256 == shipped.sha256:
+            return registry.promote(version.version, alias)
+    return registry.register(shipped.path, shipped.card, alias=alias)
+
+
+def _is_path(name: str) -> bool:
+    if name.lower().endswith(SUFFIX):
+        return True
+    if name.startswith(BUILTIN) or not (os.sep in name or Path(name).is_file()):
+        return False
+    raise ModelError(
+        f"expected the path of an {SUFFIX} file",
+        where=name,
+        fix=f"name the {SUFFIX} file, a version, an alias or builtin:NAME",
+    )
+
+
+def _shipped(settings: Settings, name: str) -> BuiltinModel | None:
+    """The shipped model that `name` means, or None if it is the registry's to say."""
+    if name.startswith(BUILTIN):
+        return builtin_model(name.removeprefix(BUILTIN))
+    if name == CHAMPION and DEFAULT_BUILTIN in builtin_models() and not Registry(settings).versions():
+        return _stand_in(settings)
+    return None
+
+
+def _stand_in(settings: Settings) -> BuiltinModel:
+    """The shipped model in place of a champion, unless this factory has other classes: it would be wrong in silence."""
+    shipped = builtin_model(DEFAULT_BUILTIN)
+    if shipped.card.classes != settings.taxonomy.names:
+        raise ModelError(
+            f"nothing is registered as {settings.model_name!r}, and the shipped model {DEFAULT_BUILTIN!r} finds "
+            f"{', '.join(shipped.card.classes)}, not {', '.join(settings.taxonomy.names)} of the setting taxonomy_file",
+            fix="train a model with `copperline train`, or name an .onnx file",
+        )
+    _log.warning(
+        "note: no model is registered yet, so the shipped model %s%s is used; "
+        "`copperline models promote %s%s` makes it the champion",
+        BUILTIN,
+        shipped.name,
+        BUILTIN,
+        shipped.name,
+    )
+    return shipped
