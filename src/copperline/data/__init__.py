@@ -5,6 +5,7 @@ by their own names.
 
 from copperline.data.coco import read_coco, write_coco
 from copperline.data.deeppcb import read_deeppcb
+from copperline.data.golden import read_golden
 from copperline.data.images import (
     decode_image,
     is_bare,
@@ -36,6 +37,7 @@ __all__ = [
     "open_dataset",
     "read_coco",
     "read_deeppcb",
+    "read_golden",
     "read_grey",
     "read_image",
     "read_pair",

@@ -16,7 +16,7 @@ from copperline.data.assembly import Candidate, assemble, skip
 from copperline.data.labels import LabelRow, class_index, read_lines, read_numbers
 from copperline.data.pairs import BoardDataset, Split
 from copperline.data.report import ImportReport, SkippedBoard
-from copperline.data.splits import assign_splits
+from copperline.data.splits import split_boards
 from copperline.errors import DataError
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
@@ -42,7 +42,7 @@ def read_deeppcb(
     """Reads a folder in DeepPCB's layout.
 
     test.txt is `test`. The boards of trainval.txt are split into `train` and `val` by board group (the first folder
-    in the list's path), see `assign_splits`; if all are of one group, by board, and the report says so.
+    in the list's path), see `split_boards`; if all are of one group, by board, and the report says so.
 
     Args:
         root: the folder with the lists, or a checkout of DeepPCB with it in `PCBData`.
@@ -80,6 +80,23 @@ def read_deeppcb(
         skipped=(bad_trainval if wants_trainval else []) + (bad_test if wants_test else []),
         notes=[*notes_trainval, *notes_test, *(notes_split if wants_trainval else [])],
     )
+
+
+def trainval_references(folder: Path) -> list[tuple[str, str, Path]]:
+    """Board id, board group and reference of each board of trainval.txt. Only the list itself is read.
+
+    Args:
+        folder: that holds the list, see `find_deeppcb`.
+
+    Raises:
+        DataError: there is no such list, or a line of it is bad.
+    """
+    entries, bad, notes = _read_list(folder, TRAINVAL_LIST)
+    if notes:
+        raise DataError(f"expected {TRAINVAL_LIST}, found none", where=folder, fix="add the list")
+    if bad:
+        raise DataError(f"a line cannot be used: {bad[0].reason}", where=folder / TRAINVAL_LIST, fix="correct the list")
+    return [(entry.board_id, entry.group, entry.reference_path) for entry in entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +146,9 @@ def _entry(folder: Path, image: str, labels: str) -> _Entry:
 
 def _split_trainval(entries: Sequence[_Entry], val_fraction: float) -> tuple[dict[_Entry, Split], list[str]]:
     """The split follows from the list alone, so a damaged board moves no other one."""
-    groups = [entry.group for entry in entries]
-    if len(set(groups)) > 1:
-        by_group = assign_splits(groups, val_fraction)
-        return {entry: by_group[entry.group] for entry in entries}, []
-    by_board = assign_splits([entry.board_id for entry in entries], val_fraction)
-    split_of: dict[_Entry, Split] = {entry: by_board[entry.board_id] for entry in entries}
+    splits, by_board = split_boards([(entry.board_id, entry.group) for entry in entries], val_fraction)
     note = f"all boards of {TRAINVAL_LIST} are of one group, so validation was split off by board, not by group"
-    return split_of, [note] if entries else []
+    return dict(zip(entries, splits, strict=True)), [note] if by_board else []
 
 
 def _candidate(entry: _Entry, split: Split, taxonomy: Taxonomy) -> Candidate:

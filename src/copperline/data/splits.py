@@ -42,6 +42,25 @@ def assign_splits(groups: Sequence[str], val_fraction: float = 0.15) -> dict[str
     return {group: "val" if group in val else "train" for group in positions}
 
 
+def split_boards(
+    boards: Sequence[tuple[str, str]], val_fraction: float = 0.15
+) -> tuple[list[Literal["train", "val"]], bool]:
+    """The split of each board, given its id and its group; and whether it was split off by board.
+
+    By group if there are several, see `assign_splits`; if all boards are of one group, there is nothing else to split
+    by than the board.
+
+    >>> split_boards([("a1", "a"), ("a2", "a"), ("b1", "b")])
+    (['train', 'train', 'val'], False)
+    >>> split_boards([("a1", "a"), ("a2", "a")])
+    (['val', 'train'], True)
+    """
+    by_board = len({group for _, group in boards}) < 2
+    keys = [board_id if by_board else group for board_id, group in boards]
+    split_of = assign_splits(keys, val_fraction)
+    return [split_of[key] for key in keys], by_board and bool(boards)
+
+
 def _position(group: str) -> float:
     """Where the group lies in [0, 1)."""
     digest = hashlib.sha256(f"{SALT}/{group}".encode()).digest()

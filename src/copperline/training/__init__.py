@@ -8,7 +8,9 @@ from copperline.training.config import TrainConfig
 from copperline.training.console import training_progress
 from copperline.training.distributed import World
 from copperline.training.fit import TrainedModel, fit
+from copperline.training.golden_only import is_golden_only
 from copperline.training.loop import Listener, Metrics, TrainResult, train
+from copperline.training.refit import all_trained_on, refit
 
 __all__ = [
     "Checkpoint",
@@ -18,7 +20,10 @@ __all__ = [
     "TrainResult",
     "TrainedModel",
     "World",
+    "all_trained_on",
     "fit",
+    "is_golden_only",
+    "refit",
     "train",
     "training_progress",
 ]

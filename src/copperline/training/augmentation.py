@@ -3,7 +3,8 @@
 A board's defects do not care which way up it lies, so every crop is flipped and turned; its reference is never
 perfectly registered, so it is shifted a little; the next product's scans have rougher edges, so some images are
 binarised anew with noise; some crops have their defects painted over with the reference, so that the network learns
-what a good board looks like; some have no reference at all.
+what a good board looks like; some have no reference at all. Some show no defects of their own: the reference takes
+the test image's place and has defects drawn into it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from copperline.data.drawn import drawn_pair, is_binarised
 from copperline.data.synthetic import ScanSettings, binarised_scan
 from copperline.detections import Detections
+from copperline.taxonomy import DEEPPCB
 from copperline.training.config import TrainConfig
 
 Grey = npt.NDArray[np.uint8]
 
 # A box cut by the crop's edge stays a label while this share of it is inside.
 KEPT_SHARE = 0.4
-# An image with more grey pixels than this share was never binarised.
-MOST_GREY = 0.05
+# More find no place beside each other on a crop of 160 px.
+MOST_DRAWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,23 @@ def sample_crop(
         labels: defects on `test`.
     """
     size = config.crop_size
-    x, y = _corner(rng, labels, test.shape[1], test.shape[0], size, config.near_defect)
+    # Not asked where it cannot be so, which leaves the crops of runs without drawn defects as they were.
+    drawn = config.drawn > 0 and reference is not None and rng.random() < config.drawn
+    around = _some_copper(rng, reference) if drawn and reference is not None else labels
+    x, y = _corner(rng, around, test.shape[1], test.shape[0], size, config.near_defect)
     test_crop = _window(test, x, y, size)
     reference_crop = None if reference is None else _window(reference, x, y, size)
     labels = labels.shifted(-x, -y)
 
-    if reference_crop is not None and rng.random() < config.clean_share:
+    if drawn and reference_crop is not None:
+        test_crop, reference_crop, labels = _drawn(rng, reference_crop, config)
+    elif reference_crop is not None and rng.random() < config.clean_share:
         test_crop = _painted_over(test_crop, reference_crop, labels.clipped(size, size))
         labels = Detections.empty()
     labels = _cut(labels, size)
     if rng.random() < config.reference_dropout:
         reference_crop = None
-    if reference_crop is not None and config.reference_jitter > 0 and rng.random() < 0.5:
+    if reference_crop is not None and config.reference_jitter > 0 and (drawn or rng.random() < 0.5):
         reference_crop = _shifted(reference_crop, *rng.uniform(-config.reference_jitter, config.reference_jitter, 2))
     test_crop = _rescanned(rng, test_crop, config.rescan)
     if reference_crop is not None:
@@ -82,6 +90,13 @@ def _corner(
         y = rng.uniform(y2 - size, y1) if y2 - y1 < size else y1
         return int(np.clip(round(x), 0, free_x)), int(np.clip(round(y), 0, free_y))
     return int(rng.integers(free_x + 1)), int(rng.integers(free_y + 1))
+
+
+def _some_copper(rng: np.random.Generator, image: Grey) -> Detections:
+    """A random pixel of copper, as a box: a crop of bare laminate gives defects next to nothing to do. Maybe none."""
+    rows, columns = rng.integers(image.shape[0], size=64), rng.integers(image.shape[1], size=64)
+    found = np.flatnonzero(image[rows, columns] < 128)[:1]
+    return Detections.of([[columns[i], rows[i], columns[i] + 1, rows[i] + 1] for i in found], [0] * len(found))
 
 
 def _window(image: Grey, x: int, y: int, size: int) -> Grey:
@@ -113,9 +128,17 @@ def _shifted(image: Grey, dx: float, dy: float) -> Grey:
     return np.asarray(moved, np.uint8)
 
 
+def _drawn(rng: np.random.Generator, golden: Grey, config: TrainConfig) -> tuple[Grey, Grey, Detections]:
+    """Test image, reference and labels; as many of them are without defects as of other crops."""
+    count = 0 if rng.random() < config.clean_share else int(rng.integers(1, MOST_DRAWN + 1))
+    classes = [int(class_id) for class_id in rng.integers(len(DEEPPCB), size=count)]
+    pair = drawn_pair(golden, rng, classes=classes, box_margin=config.box_margin)
+    return pair.test, pair.reference, pair.labels
+
+
 def _rescanned(rng: np.random.Generator, image: Grey, share: float) -> Grey:
     """With the probability `share` the image as another scanner would have binarised it; a grey image stays."""
-    if rng.random() >= share or ((image > 64) & (image < 192)).mean() > MOST_GREY:
+    if rng.random() >= share or not is_binarised(image):
         return image
     return binarised_scan(image, ScanSettings(), rng)
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from copperline.data import BoardPair, read_pair
+from copperline.data import BoardPair, read_grey, read_pair
+from copperline.data.golden import is_golden
 from copperline.reference import register
 from copperline.training.augmentation import Crop, Grey, sample_crop
 from copperline.training.config import TrainConfig
@@ -31,7 +32,13 @@ class Batch(NamedTuple):
 
 
 def registered_pair(pair: BoardPair) -> Pair:
-    """The test image and its reference, moved onto it as inspection will do it; (H, W) uint8 each."""
+    """The test image and its reference, moved onto it as inspection will do it; (H, W) uint8 each.
+
+    A reference alone is both.
+    """
+    if is_golden(pair):
+        golden = read_grey(pair.test_path)
+        return golden, golden
     test, reference = read_pair(pair)
     return test, None if reference is None else register(test, reference).reference
 
@@ -53,7 +60,8 @@ class ImageCache:
         if index in self._kept:
             return self._kept[index]
         images = self._read(self.pairs[index])
-        size = sum(image.nbytes for image in images if image is not None)
+        test, reference = images
+        size = test.nbytes + (reference.nbytes if reference is not None and reference is not test else 0)
         if size <= self._budget:
             self._kept[index] = images
             self._budget -= size

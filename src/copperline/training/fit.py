@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from copperline.data import BoardDataset, BoardPair, data_hash, read_pair
-from copperline.detections import FloatArray
-from copperline.evaluation import Evaluation, choose_operating_point, evaluate, predict_pairs
-from copperline.model_info import ModelInfo, OperatingPoint, Parity
-from copperline.reference import register
-from copperline.runtime import OnnxModel, network_input
+from copperline.data import BoardDataset, BoardPair, data_hash
+from copperline.data.drawn import require_drawable
+from copperline.errors import TrainingError
+from copperline.evaluation import Evaluation
+from copperline.model_info import ModelInfo, Parity
+from copperline.runtime import OnnxModel
 from copperline.settings import Settings
-from copperline.taxonomy import Taxonomy
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
-from copperline.training.distributed import join_world
-from copperline.training.loop import Listener, Metrics, train
+from copperline.training.distributed import World, join_world
+from copperline.training.golden_only import drawn_validation, is_golden_only
+from copperline.training.loop import Listener, Metrics, Validate, train
 from copperline.training.parity import check_parity
 from copperline.training.predictor import TorchPredictor
 from copperline.training.tracking import tracked_run
+from copperline.training.validation import choose_and_measure, curve_figures, parity_inputs, ranking_figures
 from copperline.yolo.export import export_onnx
 from copperline.yolo.network import Network, count_parameters
 
-PARITY_PAIRS = 8
 MODEL_FILE = "model.onnx"
 
 
@@ -44,6 +42,8 @@ class TrainedModel:
         history: one dict of metrics for each epoch.
         seconds: time in training steps, without validation.
         run_id: of the MLflow run.
+        refit_of: name of the run that chose settings and operating point and that `validation` is of, if this model
+            was then trained on its validation boards too; see `refit`.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class TrainedModel:
     history: list[Metrics]
     seconds: float
     run_id: str
+    refit_of: str | None = None
 
 
 def fit(
@@ -68,27 +69,81 @@ def fit(
 ) -> TrainedModel | None:
     """Trains on the split `train`, chooses the operating point on `val`; the split `test` is not looked at.
 
+    A data set of references alone (`read_golden`) is trained and validated on defects drawn into them.
+
     Joins the other processes if the environment names some (RANK, WORLD_SIZE); all but the main one get None.
 
     Raises:
         DataError: a split is missing.
-        TrainingError: see `train`.
+        SettingsError: defects are to be drawn of classes that cannot be.
+        TrainingError: see `train`; or the references alone are to be trained on without drawn defects.
         ModelError: the exported model differs from the trained network.
     """
-    pairs, validation_pairs = dataset.split("train"), dataset.split("val")
-    digest = data_hash(dataset)
-    facts = {"data_source": dataset.source, "data_hash": digest, "run_folder": folder.name}
+    taxonomy = dataset.taxonomy
+    pairs, validation_pairs = dataset.split("train"), validation_pairs_of(dataset, config, folder)
+
+    def judge(network: Network) -> Evaluation:
+        measured = choose_and_measure(network, validation_pairs, taxonomy, target_recall)
+        return _on_drawn_defects(measured) if is_golden_only(dataset) else measured
+
+    plan = TrainingPlan(
+        dataset=dataset,
+        pairs=pairs,
+        data_hash=data_hash(dataset),
+        validate=lambda network: curve_figures(network, validation_pairs, taxonomy),
+        judge=judge,
+        parity_pairs=validation_pairs,
+    )
+    return carry_out(plan, config, folder, settings, resume=resume, listeners=listeners)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is trained on and how the result is judged.
+
+    Attributes:
+        pairs: trained on.
+        data_hash: of all that the run learns from, which a run to resume must share.
+        validate: called when a validation is due; None: there is nothing to validate on.
+        judge: gives the model's figures and operating point, given the trained network.
+        parity_pairs: that the exported model is compared on.
+        refit_of: see `TrainedModel`.
+    """
+
+    dataset: BoardDataset
+    pairs: Sequence[BoardPair]
+    data_hash: str
+    validate: Validate | None
+    judge: Callable[[Network], Evaluation]
+    parity_pairs: Sequence[BoardPair]
+    refit_of: str | None = None
+
+
+def carry_out(
+    plan: TrainingPlan,
+    config: TrainConfig,
+    folder: Path,
+    settings: Settings,
+    *,
+    resume: Checkpoint | None,
+    listeners: Sequence[Listener],
+) -> TrainedModel | None:
+    """Trains, judges, exports and compares; tracked in MLflow."""
+    taxonomy = plan.dataset.taxonomy
+    if config.drawn > 0:
+        require_drawable(taxonomy)
+    facts = {"data_source": plan.dataset.source, "data_hash": plan.data_hash, "run_folder": folder.name}
     with (
         join_world() as world,
         tracked_run(settings, config, facts) if world.is_main else nullcontext() as run,
     ):
         result = train(
-            pairs,
-            dataset.taxonomy,
+            plan.pairs,
+            taxonomy,
             config,
             folder,
-            data_hash=digest,
-            validate=lambda network: _validate(network, validation_pairs, dataset.taxonomy),
+            data_hash=plan.data_hash,
+            validate=plan.validate,
             listeners=[run, *listeners] if run else [],
             world=world,
             threads=settings.cores,
@@ -96,61 +151,45 @@ def fit(
         )
         if run is None:
             return None
-        validation = _measure(result.network, validation_pairs, dataset.taxonomy, target_recall)
-        run.log({f"final_{name}": value for name, value in _figures(validation).items()})
+        validation = plan.judge(result.network)
+        run.log({f"final_{name}": value for name, value in ranking_figures(validation).items()})
         info = ModelInfo(
             network=config.network,
             parameters=count_parameters(result.network),
             stride=result.network.stride,
-            classes=ModelInfo.class_infos(dataset.taxonomy),
+            classes=ModelInfo.class_infos(taxonomy),
             operating_point=validation.operating_point,
-            data_hash=digest,
+            data_hash=plan.data_hash,
         )
         path = export_onnx(result.network, info, folder / MODEL_FILE)
         parity = check_parity(
             TorchPredictor(result.network).raw,
             OnnxModel(path, threads=settings.cores).raw,
-            _parity_inputs(validation_pairs, result.network.stride),
+            parity_inputs(plan.parity_pairs, result.network.stride),
             str(path),
         )
-        return TrainedModel(path, info, config, validation, parity, result.history, result.seconds, run.run_id)
+        return TrainedModel(
+            path, info, config, validation, parity, result.history, result.seconds, run.run_id, plan.refit_of
+        )
 
 
-def _validate(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy) -> Metrics:
-    """The figures that a learning curve needs; they do not depend on an operating point."""
-    detections = predict_pairs(TorchPredictor(network), pairs)
-    anywhere = OperatingPoint.uniform(taxonomy, 0.25)
-    return {
-        f"val_{name}": value
-        for name, value in _figures(
-            evaluate(detections, [pair.labels for pair in pairs], [], taxonomy, anywhere, resamples=0)
-        ).items()
-    }
+def validation_pairs_of(dataset: BoardDataset, config: TrainConfig, folder: Path) -> Sequence[BoardPair]:
+    """The split `val`; of references alone, with defects drawn into them by the main process."""
+    pairs = dataset.split("val")
+    if not is_golden_only(dataset):
+        return pairs
+    if config.drawn < 1:
+        raise TrainingError(
+            f"expected drawn defects in every crop of references alone, found a share of {config.drawn:g}",
+            fix="train with drawn=1",
+        )
+    require_drawable(dataset.taxonomy)
+    if not World.from_environment().is_main:
+        return ()  # it alone validates
+    return drawn_validation(pairs, dataset.taxonomy, folder, config.box_margin)
 
 
-def _measure(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy, target_recall: float) -> Evaluation:
-    """Chooses the operating point on `pairs` and measures there."""
-    predictor = TorchPredictor(network)
-    labels = [pair.labels for pair in pairs]
-    detections = predict_pairs(predictor, pairs)
-    clean = predict_pairs(predictor, pairs, clean=True)
-    operating_point = choose_operating_point(detections, labels, clean, taxonomy, target_recall)
-    return evaluate(detections, labels, clean, taxonomy, operating_point)
-
-
-def _figures(evaluation: Evaluation) -> Metrics:
-    """Those that were measured."""
-    figures = {"map50": evaluation.map50, "map50_95": evaluation.map50_95, "ap33": evaluation.ap33}
-    return {name: value for name, value in figures.items() if value is not None}
-
-
-def _parity_inputs(pairs: Sequence[BoardPair], stride: int) -> list[FloatArray]:
-    """Some pairs spread over the split, and one of them as a single image."""
-    inputs = []
-    for index in np.unique(np.linspace(0, len(pairs) - 1, PARITY_PAIRS).astype(int)):
-        test, reference = read_pair(pairs[index])
-        aligned = None if reference is None else register(test, reference).reference
-        inputs.append(network_input(test, aligned, stride))
-        if len(inputs) == 1:
-            inputs.append(network_input(test, None, stride))
-    return inputs
+def _on_drawn_defects(measured: Evaluation) -> Evaluation:
+    point = measured.operating_point
+    told = point.model_copy(update={"criterion": f"{point.criterion}; measured on drawn defects, not on real ones"})
+    return measured.model_copy(update={"operating_point": told})

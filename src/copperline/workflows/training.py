@@ -8,12 +8,24 @@ from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
 from copperline.registry import CHALLENGER, CHAMPION, ModelCard, ModelVersion, Registry, SplitCard
 from copperline.settings import Settings
-from copperline.training import TrainedModel
+from copperline.training import TrainedModel, all_trained_on, is_golden_only
 
-LIMITATIONS = (
+LIMITATIONS: tuple[str, ...] = (
     "Measured on scans like those it was trained on; conditions of another camera are not measured.",
     "Without a reference it works on the test image alone, and finds less.",
     "A high recall on labelled boards is not an escape rate on the line: that is known only from reviews and audits.",
+)
+
+GOLDEN_ONLY = (
+    "Trained on references alone: every defect it has seen was drawn into them, and no label was read. How defects are "
+    "drawn was worked out from pictures and label statistics of DeepPCB's training boards.",
+    "Validated on drawn defects, where its operating point was chosen too; on real defects it is not measured unless a "
+    "split `test` says so.",
+)
+REFIT = (
+    "Trained on the boards of validation too, with the settings of run {run}: the validation figures and the operating "
+    "point are that run's model's, which had not seen these boards. This model was measured on no board that it was "
+    "not trained on, unless a split `test` says so."
 )
 
 
@@ -35,6 +47,8 @@ def register_model(
 
 
 def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings, test: Evaluation | None) -> ModelCard:
+    """The card of a model that was trained on `dataset`; of a refit too, whose boards of `val` count as `train`."""
+    dataset = dataset if trained.refit_of is None else all_trained_on(dataset)
     splits = {
         split: SplitCard(
             boards=sum(pair.split == split for pair in dataset),
@@ -42,7 +56,6 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         )
         for split in SPLITS
     }
-    splits_measured = {"validation": trained.validation} | ({} if test is None else {"test": test})
     return ModelCard(
         name=settings.model_name,
         network=trained.info.network,
@@ -52,11 +65,35 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         splits=splits,
         seed=trained.config.seed,
         training=trained.config.model_dump(exclude={"seed"}),
-        metrics={"by split": {split: _figures(figures) for split, figures in splits_measured.items()}},
+        metrics={"by split": _metrics(trained, test, golden_only=is_golden_only(dataset))},
         operating_point=trained.info.operating_point,
-        limitations=LIMITATIONS,
+        limitations=_limitations(trained, golden_only=is_golden_only(dataset)),
         parity=trained.parity,
     )
+
+
+def _metrics(trained: TrainedModel, test: Evaluation | None, *, golden_only: bool) -> dict[str, JsonValue]:
+    """The figures by what they were measured on."""
+    validation = "validation, drawn defects" if golden_only else "validation"
+    if trained.refit_of is not None:
+        validation += f", of run {trained.refit_of}"
+    metrics: dict[str, JsonValue] = {validation: _figures(trained.validation)}
+    if test is not None:
+        metrics["test"] = _figures(test)
+    elif golden_only:
+        metrics["real defects"] = dict.fromkeys(_figures(trained.validation))
+    return metrics
+
+
+def _limitations(trained: TrainedModel, *, golden_only: bool) -> tuple[str, ...]:
+    limitations = LIMITATIONS
+    if golden_only:
+        limitations += GOLDEN_ONLY
+    elif trained.config.drawn > 0:
+        limitations += (f"Of its training crops {trained.config.drawn:.0%} showed drawn defects, not real ones.",)
+    if trained.refit_of is not None:
+        limitations += (REFIT.format(run=trained.refit_of),)
+    return limitations
 
 
 def _figures(evaluation: Evaluation) -> dict[str, JsonValue]:

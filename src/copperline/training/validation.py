@@ -1,0 +1,71 @@
+"""What a trained network is worth on boards that it was not trained on, and the operating point chosen there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from copperline.data import BoardPair, read_pair
+from copperline.detections import Detections, FloatArray
+from copperline.evaluation import Evaluation, choose_operating_point, evaluate, predict_pairs
+from copperline.model_info import OperatingPoint
+from copperline.reference import register
+from copperline.runtime import network_input
+from copperline.taxonomy import Taxonomy
+from copperline.training.loop import Metrics
+from copperline.training.predictor import TorchPredictor
+from copperline.yolo.network import Network
+
+PARITY_PAIRS = 8
+
+
+def curve_figures(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy) -> Metrics:
+    """The figures that a learning curve needs; they do not depend on an operating point."""
+    detections = predict_pairs(TorchPredictor(network), pairs)
+    anywhere = OperatingPoint.uniform(taxonomy, 0.25)
+    measured = evaluate(detections, _labels(pairs), [], taxonomy, anywhere, resamples=0)
+    return {f"val_{name}": value for name, value in ranking_figures(measured).items()}
+
+
+def choose_and_measure(
+    network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy, target_recall: float
+) -> Evaluation:
+    """Chooses the operating point on `pairs` and measures there."""
+    detections, clean = _predictions(network, pairs)
+    point = choose_operating_point(detections, _labels(pairs), clean, taxonomy, target_recall)
+    return evaluate(detections, _labels(pairs), clean, taxonomy, point)
+
+
+def measure_at(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy, point: OperatingPoint) -> Evaluation:
+    """Measures on `pairs` at an operating point that was chosen before."""
+    detections, clean = _predictions(network, pairs)
+    return evaluate(detections, _labels(pairs), clean, taxonomy, point)
+
+
+def ranking_figures(evaluation: Evaluation) -> Metrics:
+    """Those that were measured."""
+    figures = {"map50": evaluation.map50, "map50_95": evaluation.map50_95, "ap33": evaluation.ap33}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def parity_inputs(pairs: Sequence[BoardPair], stride: int) -> list[FloatArray]:
+    """Some pairs spread over the split, and one of them as a single image."""
+    inputs = []
+    for index in np.unique(np.linspace(0, len(pairs) - 1, PARITY_PAIRS).astype(int)):
+        test, reference = read_pair(pairs[index])
+        aligned = None if reference is None else register(test, reference).reference
+        inputs.append(network_input(test, aligned, stride))
+        if len(inputs) == 1:
+            inputs.append(network_input(test, None, stride))
+    return inputs
+
+
+def _predictions(network: Network, pairs: Sequence[BoardPair]) -> tuple[list[Detections], list[Detections]]:
+    """On the boards, and on the defect-free boards made from them."""
+    predictor = TorchPredictor(network)
+    return predict_pairs(predictor, pairs), predict_pairs(predictor, pairs, clean=True)
+
+
+def _labels(pairs: Sequence[BoardPair]) -> list[Detections]:
+    return [pair.labels for pair in pairs]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copperline.data.drawn import drawn_pair, drawn_scans, is_binarised, require_drawable, scanner_of
+from copperline.errors import SettingsError
+from copperline.taxonomy import DEEPPCB, DefectClass, Severity, Taxonomy
+
+
+def board(grey: bool = False) -> np.ndarray:
+    """Traces, and a round pad with a drill hole at (200, 60)."""
+    image = np.full((160, 256), 255, np.uint8)
+    for y in (20, 60, 100, 140):
+        image[y - 5 : y + 5, :150] = 0
+    cv2.circle(image, (200, 60), 34, 0, -1)
+    cv2.circle(image, (200, 60), 14, 255, -1)
+    return cv2.GaussianBlur(np.where(image, 170, 90).astype(np.uint8), (0, 0), 1.0) if grey else image
+
+
+def outside_boxes(shape: tuple[int, int], boxes: np.ndarray) -> np.ndarray:
+    mask = np.ones(shape, bool)
+    for x1, y1, x2, y2 in boxes.astype(int):
+        mask[y1:y2, x1:x2] = False
+    return mask
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000))
+def test_the_test_image_is_another_scan_with_defects_and_the_reference_moves_its_hole_alone(seed: int) -> None:
+    golden = board()
+    pair = drawn_pair(golden, np.random.default_rng(seed), box_margin=4)
+    assert np.array_equal(golden, board())
+    mask = outside_boxes(golden.shape, pair.labels.boxes)
+    # Outside of the boxes only edges differ, by less than two pixels.
+    near_edge = cv2.morphologyEx(golden, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 0
+    different = (pair.test != golden) & mask
+    assert different.any()
+    assert not (different & ~near_edge).any()
+    around_hole = np.hypot(*np.ogrid[-60:100, -200:56]) < 14 + 4
+    assert np.array_equal(pair.reference[~around_hole], golden[~around_hole])
+
+
+def test_drill_holes_of_the_two_boards_lie_apart_by_less_than_two_pixels() -> None:
+    centres = []
+    for seed in range(20):
+        reference = drawn_pair(board(), np.random.default_rng(seed), classes=[], box_margin=4).reference
+        rows, columns = np.nonzero(reference[40:80, 180:220] > 127)
+        assert abs(len(rows) - 14 * 14 * np.pi) < 60  # it moves and stays as large
+        centres.append((columns.mean() - 20, rows.mean() - 20))
+    assert np.abs(centres).max() < 2
+    assert np.std(centres, axis=0).min() > 0.4
+
+
+def test_laminate_that_is_no_drill_hole_stays() -> None:
+    square_ring = np.full((160, 160), 255, np.uint8)
+    square_ring[30:130, 30:130] = 0
+    square_ring[45:55, 40:120] = 255  # a slot
+    square_ring[100:116, 34:50] = 255  # a hole with a sliver of copper left beside it
+    square_ring[100:116, 28:36] = 255
+    pair = drawn_pair(square_ring, np.random.default_rng(0), classes=[], box_margin=4)
+    assert np.array_equal(pair.reference, square_ring)
+
+
+def test_box_margin_is_the_room_around_what_was_painted() -> None:
+    sides = {}
+    for margin in (2, 20):
+        pair = drawn_pair(board(), np.random.default_rng(3), classes=[5] * 3, box_margin=margin)
+        assert len(pair.labels)
+        sides[margin] = float((pair.labels.boxes[:, 2:] - pair.labels.boxes[:, :2]).mean())
+    assert sides[20] > sides[2] + 20
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_scans_differ_where_nothing_was_drawn(grey: bool) -> None:
+    golden = board(grey)
+    assert is_binarised(golden) != grey
+    pair = drawn_scans(golden, np.random.default_rng(1), box_margin=10)
+    assert len(pair.labels)
+    mask = outside_boxes(golden.shape, pair.labels.boxes)
+    assert (pair.test != pair.reference)[mask].mean() > 0.005
+    # The same board all the same.
+    assert (np.abs(pair.test.astype(int) - pair.reference)[mask] > 60).mean() < 0.1
+    if not grey:
+        assert set(np.unique(pair.test)) == set(np.unique(pair.reference)) == {0, 255}
+
+
+def test_a_scanner_is_chosen_before_the_image_is_moved() -> None:
+    stripes = np.tile(np.repeat(np.array([0, 255], np.uint8), 4), (64, 16))
+    moved = cv2.warpAffine(stripes, np.array([[1, 0, 0.5], [0, 1, 0]]), stripes.shape[::-1])
+    assert is_binarised(stripes)
+    assert not is_binarised(moved)  # as many edges as no board has
+    assert set(np.unique(scanner_of(stripes)(moved, np.random.default_rng(0)))) <= {0, 255}
+
+
+def test_same_state_gives_the_same_pair() -> None:
+    first, second = (drawn_scans(board(), np.random.default_rng(5), box_margin=10) for _ in range(2))
+    assert np.array_equal(first.test, second.test)
+    assert np.array_equal(first.reference, second.reference)
+    assert first.labels == second.labels
+
+
+def test_only_the_classes_of_the_taxonomy_can_be_drawn() -> None:
+    require_drawable(DEEPPCB)
+    with pytest.raises(SettingsError, match="scratch"):
+        require_drawable(Taxonomy((DefectClass(0, "scratch", Severity.MINOR, "#000000"),)))
