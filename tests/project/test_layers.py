@@ -23,6 +23,8 @@ def test_import_linter_contracts(capfd: pytest.CaptureFixture[str], monkeypatch:
     from importlinter.cli import lint_imports
 
     monkeypatch.chdir(ROOT)
+    # It would switch off all loggers of this process, for the tests that come after.
+    monkeypatch.setattr("logging.config.dictConfig", lambda config: None)
     status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
     assert status == 0, capfd.readouterr().out
 

@@ -85,7 +85,7 @@ def test_fit_on_references_alone_then_refit(references: BoardDataset, settings: 
     assert card.splits["val"].boards == len(drawn)
     assert set(card.metrics["by split"]) == {"validation, drawn defects", "real defects"}
     assert "not measured" in card.to_markdown()
-    assert card.training["box_margin"] == 10
+    assert card.training["box_margin"] == 9
     assert any("no label was read" in text for text in card.limitations)
 
     second = folder_for(settings, "second")

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from copperline.errors import ModelError
+from copperline.yolo.head import DetectionHead
 from copperline.yolo.network import NETWORKS, build_network, count_parameters
 
 
@@ -34,8 +35,8 @@ def test_every_weight_receives_a_gradient(name: str) -> None:
 
 
 def test_anchor_points_are_cell_centres_finest_stride_first() -> None:
-    head = build_network("yolo12-pico", 6).head
-    points = head([torch.zeros(1, 64, 8, 8), torch.zeros(1, 96, 4, 4)]).points
+    head = DetectionHead((8, 8), (8, 16), 6)
+    points = head([torch.zeros(1, 8, 8, 8), torch.zeros(1, 8, 4, 4)]).points
     assert points[0].tolist() == [4.0, 4.0]
     assert points[63].tolist() == [60.0, 60.0]
     assert points[64].tolist() == [8.0, 8.0]

@@ -54,12 +54,13 @@ class Yolo12N(nn.Module):
 
 
 class Yolo12Pico(nn.Module):
-    """Ours: the same blocks at strides 8 and 16, under 0.5 M parameters, made for a CPU.
+    """Ours: YOLOv12's stages and head at one scale, under 0.5 M parameters, made for a CPU.
 
-    (N, 3, H, W) in [0, 1], H and W multiples of 32 -> HeadOutput. Against YOLO12-n: ReLU, which ONNX Runtime fuses
-    into the convolution; no stage at stride 4, whose large maps cost memory traffic more than arithmetic, and full
-    3x3 bottlenecks at stride 8, where the defects are told apart; no stride 32, since a defect is some 35 px wide;
-    attention once, at stride 16, where a 640 px board has 1,600 tokens; a depthwise-separable head.
+    (N, 3, H, W) in [0, 1], H and W multiples of 32 -> HeadOutput at stride 8. Against YOLO12-n: ReLU, which ONNX
+    Runtime fuses into the convolution; no stage at stride 4, whose large maps cost memory traffic more than
+    arithmetic, and full 3x3 bottlenecks at stride 8, where the defects are told apart; one head, since all defects
+    are some 35 px wide, and no stage at stride 32; no attention, since what a defect is can be seen within 100 px; a
+    depthwise-separable head. What each of these costs and brings is in docs/experiments.md.
     """
 
     stride = 32
@@ -67,23 +68,19 @@ class Yolo12Pico(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         a = relu
-        self.stem = nn.Sequential(ConvNorm(3, 16, 3, 2, activation=a), ConvNorm(16, 32, 3, 2, activation=a))
-        self.down8 = ConvNorm(32, 64, 3, 2, activation=a)
+        self.stem = nn.Sequential(ConvNorm(3, 16, 3, 2, activation=a), ConvNorm(16, 16, 3, 2, activation=a))
+        self.down8 = ConvNorm(16, 64, 3, 2, activation=a)
         self.stage8 = bottleneck_stage(64, 64, depth=2, hidden_ratio=1.0, activation=a)
         self.down16 = ConvNorm(64, 96, 3, 2, activation=a)
-        self.stage16 = attention_stage(96, 96, depth=1, areas=4, chain=1, head_depth=24, activation=a)
+        self.stage16 = bottleneck_stage(96, 96, depth=2, hidden_ratio=1.0, activation=a)
         self.merge8 = bottleneck_stage(96 + 64, 64, depth=2, hidden_ratio=1.0, activation=a)
-        self.neck_down16 = ConvNorm(64, 64, 3, 2, activation=a)
-        self.neck16 = csp_stage(64 + 96, 96, activation=a)
         self.upsample = nn.Upsample(scale_factor=2.0)
-        self.head = DetectionHead((64, 96), (8, 16), classes, lean=True, width=64, activation=a)
+        self.head = DetectionHead((64,), (8,), classes, lean=True, width=64, activation=a)
 
     def forward(self, images: Tensor) -> HeadOutput:
         c8 = self.stage8(self.down8(self.stem(images)))
         c16 = self.stage16(self.down16(c8))
-        p8 = self.merge8(torch.cat((self.upsample(c16), c8), 1))
-        n16 = self.neck16(torch.cat((self.neck_down16(p8), c16), 1))
-        out: HeadOutput = self.head([p8, n16])
+        out: HeadOutput = self.head([self.merge8(torch.cat((self.upsample(c16), c8), 1))])
         return out
 
 
