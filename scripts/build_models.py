@@ -81,7 +81,7 @@ class Recipe:
 RECIPES = {
     "deeppcb": Recipe(
         "--data",
-        ("--epochs", "22", "--drawn", "0.15"),
+        ("--epochs", "18", "--drawn", "0.5"),
         True,
         (
             "Trained on the pairs and labels of DeepPCB's trainval list; the test list was only measured on.",
