@@ -32,7 +32,8 @@ class HeadOutput(NamedTuple):
         Source: Li et al., "Generalized Focal Loss" (2020), equation 5.
         """
         bins = torch.arange(self.distributions.shape[-1], dtype=torch.float32, device=self.distributions.device)
-        distances = self.distributions.float().softmax(-1) @ bins * self.strides
+        # Not `@`: ONNX Runtime takes a quarter of the network's time for a product with a vector.
+        distances = (self.distributions.float().softmax(-1) * bins).sum(-1) * self.strides
         return torch.cat((self.points - distances[..., :2], self.points + distances[..., 2:]), -1)
 
 
