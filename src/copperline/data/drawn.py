@@ -1,8 +1,9 @@
 """A board pair from a golden image alone: another scan of it with defects drawn into it, and the image itself.
 
 Two copies of one golden image are equal pixel for pixel wherever nothing was drawn. A detector that learned from such
-pairs would take any difference for a defect, so one copy is scanned anew, and the drill holes of the two lie apart as
-those of two boards do.
+pairs would take any difference for a defect, so one copy is scanned anew, and the other is distorted and its drill
+holes are moved, as two boards of one product differ. How far was worked out from pairs of DeepPCB's training boards,
+outside of their labels: after registration traces still lie 1 to 2 px apart, in places 5, and drill holes up to 5 px.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ _MOST_GREY = 0.1
 # Square pixels of a hole: a smaller piece of laminate inside copper is a speck, a larger one no drill's.
 _HOLE_AREAS = (100, 16_000)
 _HOLE_ROUNDNESS = 0.7  # of its area and the one of a circle of its perimeter: 1 for a circle, 0.79 for a square
-_HOLE_RING = 4  # pixels of copper around a hole, so that moving it opens nothing
-_HOLE_EDGE = 3  # pixels around a hole in which a moved edge can lie
+_HOLE_RING = 5  # pixels of copper around a hole, so that moving it opens nothing
+_HOLE_EDGE = 6  # pixels around a hole in which a moved edge can lie
+_HOLE_SHIFT = (1.8, 4.5)  # standard deviation and greatest value, pixels in x and in y
+_DISTORTION = (1.0, 2.5)  # mean and greatest standard deviation of a pair's displacements, pixels
+_DISTORTION_GRID = 160  # pixels over which they change
 
 
 Scanner = Callable[[Image, np.random.Generator], Image]
@@ -51,7 +55,7 @@ class DrawnPair:
 def drawn_pair(
     golden: Image, rng: np.random.Generator, *, classes: Sequence[int] | None = None, box_margin: float
 ) -> DrawnPair:
-    """Two boards of one golden image, their drill holes apart: the first scanned anew, with defects, the second as is.
+    """Two boards of one golden image: the first scanned anew, with defects; the second distorted, its holes moved.
 
     The defects are drawn into the scan, and so keep the flecks and thin bridges that the scan's optics would swallow:
     that is how the test boards of DeepPCB were made. Of a training crop a share is scanned once more.
@@ -64,9 +68,9 @@ def drawn_pair(
     """
     scanned = scanner_of(golden)(golden, rng)
     test, labels = draw_defects(scanned, rng, classes=classes, sizes=DefectSizes(box_margin=box_margin))
-    furthest = ScanSettings().drill_shift
-    dx, dy = rng.uniform(-furthest, furthest, 2)
-    return DrawnPair(test, _holes_moved(golden, float(dx), float(dy)), labels)
+    spread, furthest = _HOLE_SHIFT
+    dx, dy = np.clip(rng.normal(0, spread, 2), -furthest, furthest)
+    return DrawnPair(test, distorted(holes_moved(golden, float(dx), float(dy)), rng), labels)
 
 
 def drawn_scans(golden: Image, rng: np.random.Generator, *, box_margin: float) -> DrawnPair:
@@ -108,7 +112,21 @@ def _grey_scan(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(np.clip(np.rint(focused * gain + noise), 0, 255), np.uint8)
 
 
-def _holes_moved(image: Image, dx: float, dy: float) -> Image:
+def distorted(image: Image, rng: np.random.Generator) -> Image:
+    """The image with smoothly varying displacements, which no registration of the whole can undo."""
+    mean, greatest = _DISTORTION
+    spread = min(rng.exponential(mean), greatest)
+    height, width = image.shape
+    nodes = (height // _DISTORTION_GRID + 2, width // _DISTORTION_GRID + 2)
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    for axis in (columns, rows):
+        coarse = rng.normal(0, spread, nodes).astype(np.float32)
+        axis += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    moved = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
+
+
+def holes_moved(image: Image, dx: float, dy: float) -> Image:
     """A copy with every drill hole moved by (dx, dy) pixels: round laminate inside copper."""
     laminate = np.asarray(cv2.threshold(image, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(laminate, connectivity=4, ltype=cv2.CV_32S)
