@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from copperline.data import BoardPair, read_pair
+from copperline.data import BoardPair
 from copperline.detections import Detections, FloatArray
 from copperline.evaluation import Evaluation, choose_operating_point, evaluate, predict_pairs
 from copperline.model_info import OperatingPoint
-from copperline.reference import register
 from copperline.runtime import network_input
 from copperline.taxonomy import Taxonomy
+from copperline.training.batches import registered_pair
 from copperline.training.loop import Metrics
 from copperline.training.predictor import TorchPredictor
 from copperline.yolo.network import Network
@@ -53,9 +53,8 @@ def parity_inputs(pairs: Sequence[BoardPair], stride: int) -> list[FloatArray]:
     """Some pairs spread over the split, and one of them as a single image."""
     inputs = []
     for index in np.unique(np.linspace(0, len(pairs) - 1, PARITY_PAIRS).astype(int)):
-        test, reference = read_pair(pairs[index])
-        aligned = None if reference is None else register(test, reference).reference
-        inputs.append(network_input(test, aligned, stride))
+        test, reference = registered_pair(pairs[index])
+        inputs.append(network_input(test, reference, stride))
         if len(inputs) == 1:
             inputs.append(network_input(test, None, stride))
     return inputs

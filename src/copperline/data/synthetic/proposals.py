@@ -8,7 +8,7 @@ import numpy as np
 
 from copperline.data.synthetic.shapes import Points
 from copperline.data.synthetic.sizes import DefectSizes
-from copperline.data.synthetic.strokes import Blob, hooked_path, paint, scribbled_path, wandering_path
+from copperline.data.synthetic.strokes import Blob, hooked_path, paint, scribbled_path, towards, wandering_path
 from copperline.data.synthetic.workpiece import Workpiece
 
 Propose = Callable[[Workpiece, DefectSizes, np.random.Generator], Blob | None]
@@ -21,8 +21,7 @@ def propose_open(piece: Workpiece, sizes: DefectSizes, rng: np.random.Generator)
         return None
     start, end = ends
     if rng.random() < 0.5:
-        width = sizes.scale * rng.uniform(3, 14)
-        return paint(scribbled_path(start, end, width, rng), sizes.scale * rng.uniform(0.7, 2.0))
+        return _scribble(start, end, sizes, rng, width=(3, 14), radius=(0.7, 2.0))
     return paint(_bent(start, end, 0.12, rng), sizes.scale * rng.uniform(1.0, 5.0))
 
 
@@ -34,8 +33,7 @@ def propose_short(piece: Workpiece, sizes: DefectSizes, rng: np.random.Generator
     start, end = ends
     style = rng.random()
     if style < 0.12:
-        width = sizes.scale * rng.uniform(3, 12)
-        return paint(scribbled_path(start, end, width, rng), sizes.scale * rng.uniform(0.9, 1.8))
+        return _scribble(start, end, sizes, rng, width=(3, 12), radius=(0.9, 1.8))
     radius = sizes.scale * rng.uniform(1.3, 4.0)
     return paint(_bent(start, end, 0.12, rng), radius, radius * rng.uniform(1.0, 1.7) if style < 0.22 else 0.0)
 
@@ -50,10 +48,9 @@ def propose_mousebite(piece: Workpiece, sizes: DefectSizes, rng: np.random.Gener
     if rng.random() < 0.6:
         length = sizes.scale * _long_tailed(rng, 11, 0.4, 30)
         heading = inward + rng.normal(0, 0.9)
-        way = length * np.array([np.cos(heading), np.sin(heading)])
-        start = point + rng.uniform(-1, 2) * np.array([np.cos(outward), np.sin(outward)])
-        width = sizes.scale * rng.uniform(3, 12)
-        return paint(scribbled_path(start, start + way, width, rng), sizes.scale * rng.uniform(0.7, 1.8))
+        way = length * towards(heading)
+        start = point + rng.uniform(-1, 2) * towards(outward)
+        return _scribble(start, start + way, sizes, rng, width=(3, 12), radius=(0.7, 1.8))
     return _stroke(point, inward, sizes, rng, length=9)
 
 
@@ -65,10 +62,8 @@ def propose_spur(piece: Workpiece, sizes: DefectSizes, rng: np.random.Generator)
     point, outward = edge
     if rng.random() < 0.15:
         # Along the edge, as a ragged fringe.
-        along = outward + np.pi / 2
-        way = sizes.scale * _long_tailed(rng, 18, 0.5, 60) * np.array([np.cos(along), np.sin(along)])
-        width = sizes.scale * rng.uniform(6, 16)
-        return paint(scribbled_path(point - way / 2, point + way / 2, width, rng), sizes.scale * rng.uniform(0.9, 2.2))
+        way = sizes.scale * _long_tailed(rng, 18, 0.5, 60) * towards(outward + np.pi / 2)
+        return _scribble(point - way / 2, point + way / 2, sizes, rng, width=(6, 16), radius=(0.9, 2.2))
     return _stroke(point, outward, sizes, rng, length=11)
 
 
@@ -87,10 +82,23 @@ def _inside(piece: Workpiece, sizes: DefectSizes, rng: np.random.Generator, *, o
     start = np.array(point, np.float64)
     heading = rng.uniform(0, 2 * np.pi)
     if rng.random() < 0.2:
-        way = sizes.scale * _long_tailed(rng, 10, 0.5, 60) * np.array([np.cos(heading), np.sin(heading)])
-        width = sizes.scale * rng.uniform(3, 10)
-        return paint(scribbled_path(start, start + way, width, rng), sizes.scale * rng.uniform(1.0, 2.2))
+        way = sizes.scale * _long_tailed(rng, 10, 0.5, 60) * towards(heading)
+        return _scribble(start, start + way, sizes, rng, width=(3, 10), radius=(1.0, 2.2))
     return _stroke(start, heading, sizes, rng, length=20, widest=8.0, back=0.0)
+
+
+def _scribble(
+    start: Points,
+    end: Points,
+    sizes: DefectSizes,
+    rng: np.random.Generator,
+    *,
+    width: tuple[float, float],
+    radius: tuple[float, float],
+) -> Blob:
+    """To and fro from start to end; `width` of the scribble and `radius` of the brush: least and greatest, pixels."""
+    path = scribbled_path(start, end, sizes.scale * rng.uniform(*width), rng)
+    return paint(path, sizes.scale * rng.uniform(*radius))
 
 
 def _stroke(
@@ -110,12 +118,12 @@ def _stroke(
         widest: greatest radius of the brush, pixels.
     """
     radius = sizes.scale * rng.uniform(2.0, widest)
-    start = point - rng.uniform(0, back) * np.array([np.cos(heading), np.sin(heading)])
+    start = point - rng.uniform(0, back) * towards(heading)
     reach = sizes.scale * _long_tailed(rng, length, 0.55, 60)
     heading += rng.normal(0, 0.45)
     style = rng.random()
     if style < 0.25:
-        path = start[None] + 0.4 * reach * rng.random() * np.array([[np.cos(heading), np.sin(heading)]])
+        path = (start + 0.4 * reach * rng.random() * towards(heading))[None]
     elif style < 0.75:
         path = wandering_path(start, heading, reach, rng.choice([0.05, 0.4, 0.8]), rng)
     else:

@@ -64,6 +64,15 @@ def paint(path: Points, radius: float, spacing: float = 0.0) -> Blob:
     return _trimmed(x0, y0, patch)
 
 
+def towards(heading: float) -> Points:
+    """(2,) x, y: the unit vector of a heading in radians.
+
+    >>> towards(0.0).tolist()
+    [1.0, 0.0]
+    """
+    return np.array([np.cos(heading), np.sin(heading)])
+
+
 def wandering_path(
     start: npt.ArrayLike, heading: float, length: float, bend: float, rng: np.random.Generator
 ) -> Points:
@@ -79,8 +88,8 @@ def hooked_path(start: npt.ArrayLike, heading: float, length: float, rng: np.ran
     first = rng.uniform(0.3, 0.7) * length
     turned = heading + rng.choice([-1, 1]) * rng.uniform(0.8, 2.2)
     start = np.asarray(start, np.float64)
-    corner = start + first * np.array([np.cos(heading), np.sin(heading)])
-    return np.stack([start, corner, corner + (length - first) * np.array([np.cos(turned), np.sin(turned)])])
+    corner = start + first * towards(heading)
+    return np.stack([start, corner, corner + (length - first) * towards(turned)])
 
 
 def scribbled_path(start: npt.ArrayLike, end: npt.ArrayLike, width: float, rng: np.random.Generator) -> Points:
