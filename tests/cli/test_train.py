@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from copperline.cli import train
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.training import TrainConfig
 
 Run = Callable[..., Any]
 
@@ -34,6 +37,13 @@ finally:
     paths = [os.fsdecode(path) for path in opened if isinstance(path, (str, bytes, os.PathLike))]
     open(log, "w", encoding="utf-8").write(json.dumps(sorted(set(paths))))
 """
+
+
+def test_the_commands_defaults_are_those_of_the_configuration() -> None:
+    options = {name: option.default for name, option in inspect.signature(train.train).parameters.items()}
+    shared = (options.keys() & TrainConfig.model_fields.keys()) - {"drawn"}  # whose default depends on the data
+    assert len(shared) >= 7
+    assert {name: options[name] for name in shared} == {name: getattr(TrainConfig(), name) for name in shared}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_the_test_image_is_another_scan_with_defects(seed: int) -> None:
     assert not (different & ~near_edge).any()
 
 
-@pytest.mark.parametrize(("dx", "dy"), [(1.5, -0.5), (-4.5, 4.5)])
+@pytest.mark.parametrize(("dx", "dy"), [(1.5, -0.5), (-3.1, 3.1)])
 def test_a_drill_hole_moves_and_nothing_else(dx: float, dy: float) -> None:
     moved = holes_moved(board(), dx, dy)
     rows, columns = np.nonzero(moved[40:80, 180:220] > 127)
@@ -58,6 +58,19 @@ def test_a_drill_hole_moves_and_nothing_else(dx: float, dy: float) -> None:
     assert rows.mean() - 20 == pytest.approx(dy, abs=0.5)
     around_hole = np.hypot(*np.ogrid[-60:100, -200:56]) < 14 + 9
     assert np.array_equal(moved[~around_hole], board()[~around_hole])
+
+
+@pytest.mark.parametrize(("copper", "laminate"), [(0, 255), (60, 190)])
+def test_a_moved_hole_takes_nothing_with_it_that_lies_near(copper: int, laminate: int) -> None:
+    pad = np.full((100, 100), laminate, np.uint8)
+    cv2.circle(pad, (50, 50), 21, copper, -1)
+    cv2.circle(pad, (50, 50), 14, laminate, -1)  # leaves a ring of 7 px
+    moved = holes_moved(pad, 4.4, 0)
+    distance = np.hypot(*np.ogrid[-50:50, -50:50])
+    assert np.array_equal(moved[distance > 20.5], pad[distance > 20.5])
+    from_new_centre = np.hypot(*np.ogrid[-50:50, -54.4:45.6:100j])
+    assert set(np.unique(moved[(distance < 20) & (from_new_centre > 16)])) == {copper}
+    assert set(np.unique(moved[from_new_centre < 12])) == {laminate}
 
 
 def test_laminate_that_is_no_drill_hole_stays() -> None:

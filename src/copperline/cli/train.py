@@ -34,11 +34,11 @@ def train(
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Each shows every board as often as --crops-per-pair says.")] = 12,
     crops_per_pair: Annotated[
-        int, typer.Option(min=1, help="Crops of each board in an epoch; 16 cover a board of 640 px once.")
-    ] = 16,
+        int, typer.Option(min=1, help="Crops of each board in an epoch; 44 cover a board of 640 px once.")
+    ] = 44,
     network: Annotated[str, typer.Option(help="yolo12-pico (for a CPU) or yolo12n.")] = "yolo12-pico",
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 3e-3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 44,
+    learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 6e-3,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     drawn: Annotated[
         float | None,

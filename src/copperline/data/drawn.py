@@ -26,9 +26,9 @@ _MOST_GREY = 0.1
 # Square pixels of a hole: a smaller piece of laminate inside copper is a speck, a larger one no drill's.
 _HOLE_AREAS = (100, 16_000)
 _HOLE_ROUNDNESS = 0.7  # of its area and the one of a circle of its perimeter: 1 for a circle, 0.79 for a square
-_HOLE_RING = 5  # pixels of copper around a hole, so that moving it opens nothing
-_HOLE_EDGE = 6  # pixels around a hole in which a moved edge can lie
-_HOLE_SHIFT = (1.8, 4.5)  # standard deviation and greatest value, pixels in x and in y
+_HOLE_RING = 6  # pixels of copper around a hole, so that moving it opens nothing
+_HOLE_EDGE = 1  # pixels around a hole that belong to its edge and move with it
+_HOLE_SHIFT = (1.8, 4.5)  # standard deviation in x and in y, and greatest length, pixels
 _DISTORTION = (1.0, 2.5)  # mean and greatest standard deviation of a pair's displacements, pixels
 _DISTORTION_GRID = 160  # pixels over which they change
 
@@ -68,9 +68,7 @@ def drawn_pair(
     """
     scanned = scanner_of(golden)(golden, rng)
     test, labels = draw_defects(scanned, rng, classes=classes, sizes=DefectSizes(box_margin=box_margin))
-    spread, furthest = _HOLE_SHIFT
-    dx, dy = np.clip(rng.normal(0, spread, 2), -furthest, furthest)
-    return DrawnPair(test, distorted(holes_moved(golden, float(dx), float(dy)), rng), labels)
+    return DrawnPair(test, distorted(holes_moved(golden, *_hole_shift(rng)), rng), labels)
 
 
 def drawn_scans(golden: Image, rng: np.random.Generator, *, box_margin: float) -> DrawnPair:
@@ -144,13 +142,25 @@ def holes_moved(image: Image, dx: float, dy: float) -> Image:
         ring = np.asarray(cv2.dilate(hole, _disc(_HOLE_RING)), np.uint8)
         if laminate[window][(ring > 0) & (hole == 0)].any() or not _is_round(hole):
             continue
-        patch = image[window]
-        shift = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
-        # Beyond the patch's border, which OpenCV takes to be black, is nothing that `near` takes over.
-        shifted = cv2.warpAffine(patch, shift, patch.shape[::-1], flags=cv2.INTER_LINEAR)
-        near = cv2.dilate(hole, _disc(_HOLE_EDGE)) > 0
-        moved[window][near] = shifted[near]
+        moved[window][ring > 0] = _shifted_hole(image[window], hole, ring, dx, dy)[ring > 0]
     return moved
+
+
+def _hole_shift(rng: np.random.Generator) -> tuple[float, float]:
+    spread, furthest = _HOLE_SHIFT
+    dx, dy = rng.normal(0, spread, 2)
+    scale = min(1, furthest / max(np.hypot(dx, dy), 1e-9))
+    return float(dx * scale), float(dy * scale)
+
+
+def _shifted_hole(patch: Image, hole: Image, ring: Image, dx: float, dy: float) -> Image:
+    """The patch with nothing but copper and the moved hole: what else lies near must not move with it."""
+    with_edge = cv2.dilate(hole, _disc(_HOLE_EDGE)) > 0
+    copper = float(np.median(patch[(ring > 0) & ~with_edge]))
+    alone = np.where(with_edge, patch, np.uint8(copper))
+    shift = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
+    shifted = cv2.warpAffine(alone, shift, patch.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=copper)
+    return np.asarray(shifted, np.uint8)
 
 
 def _disc(radius: int) -> Image:

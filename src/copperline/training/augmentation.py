@@ -25,8 +25,8 @@ Grey = npt.NDArray[np.uint8]
 
 # A box cut by the crop's edge stays a label while this share of it is inside.
 KEPT_SHARE = 0.4
-# More find no place beside each other on a crop of 160 px.
-MOST_DRAWN = 3
+# Of a crop's side, for each defect that is drawn: more find no place beside each other.
+SIDE_PER_DEFECT = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,8 @@ def _shifted(image: Grey, dx: float, dy: float) -> Grey:
 
 def _drawn(rng: np.random.Generator, golden: Grey, config: TrainConfig) -> tuple[Grey, Grey, Detections]:
     """Test image, reference and labels; as many of them are without defects as of other crops."""
-    count = 0 if rng.random() < config.clean_share else int(rng.integers(1, MOST_DRAWN + 1))
+    most = max(golden.shape[0] // SIDE_PER_DEFECT, 1)
+    count = 0 if rng.random() < config.clean_share else int(rng.integers(1, most + 1))
     classes = [int(class_id) for class_id in rng.integers(len(DEEPPCB), size=count)]
     pair = drawn_pair(golden, rng, classes=classes, box_margin=config.box_margin)
     return pair.test, pair.reference, pair.labels

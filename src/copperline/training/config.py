@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainConfig(BaseModel):
     """Settings of one training run. Kept in the checkpoint and in the model card.
 
-    An epoch shows each training pair as `crops_per_pair` crops: 16 crops of 160 px cover a board of 640 px once. Most
+    An epoch shows each training pair as `crops_per_pair` crops: 44 crops of 96 px cover a board of 640 px once. Most
     of them lie around a defect, so small crops show more defects for the same arithmetic than large ones do.
     """
 
@@ -18,12 +18,12 @@ class TrainConfig(BaseModel):
 
     network: str = Field("yolo12-pico", description="yolo12-pico or yolo12n")
     epochs: int = Field(12, ge=1)
-    crops_per_pair: int = Field(16, ge=1)
-    crop_size: int = Field(160, ge=64, multiple_of=32, description="side of a training crop, px")
-    batch_size: int = Field(64, ge=1, description="crops in a step, over all processes together")
+    crops_per_pair: int = Field(44, ge=1)
+    crop_size: int = Field(96, ge=64, multiple_of=32, description="side of a training crop, px")
+    batch_size: int = Field(44, ge=1, description="crops in a step, over all processes together")
     seed: int = Field(0, ge=0)
 
-    learning_rate: float = Field(3e-3, gt=0)
+    learning_rate: float = Field(6e-3, gt=0)
     final_learning_rate: float = Field(0.01, gt=0, le=1, description="share of the learning rate at the end")
     warmup_steps: int = Field(150, ge=0)
     weight_decay: float = Field(0.02, ge=0)
@@ -32,7 +32,7 @@ class TrainConfig(BaseModel):
 
     near_defect: float = Field(0.8, ge=0, le=1, description="share of crops that are placed around a defect")
     clean_share: float = Field(0.15, ge=0, le=1, description="share of crops whose defects are painted over")
-    reference_dropout: float = Field(0.2, ge=0, le=1, description="share of crops without a reference")
+    reference_dropout: float = Field(0.25, ge=0, le=1, description="share of crops without a reference")
     reference_jitter: float = Field(1.5, ge=0, description="largest extra shift of the reference, px")
     rescan: float = Field(0.4, ge=0, le=1, description="share of binarised images that get rough edges anew")
     drawn: float = Field(
