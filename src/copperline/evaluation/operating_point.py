@@ -70,8 +70,8 @@ def choose_operating_point(
     Args:
         detections: of the validation boards, with a confidence floor at or below `floor`.
         labels: of the same boards, in the same order.
-        clean_detections: of defect-free boards; may be empty, then false calls are not measured and false detections
-            decide.
+        clean_detections: of defect-free boards, not necessarily those of the labels; may be empty, then false calls
+            are not measured and false detections decide.
         taxonomy: the classes.
         target_recall: in (0, 1].
         iou: at which a detection finds a label.

@@ -83,8 +83,9 @@ def fit(
     pairs, validation_pairs = dataset.split("train"), validation_pairs_of(dataset, config, folder)
 
     def judge(network: Network) -> Evaluation:
-        measured = choose_and_measure(network, validation_pairs, taxonomy, target_recall)
-        return _on_drawn_defects(measured) if is_golden_only(dataset) else measured
+        if is_golden_only(dataset):
+            return _on_drawn_defects(choose_and_measure(network, validation_pairs, taxonomy, target_recall))
+        return choose_and_measure(network, validation_pairs, taxonomy, target_recall, pairs)
 
     plan = TrainingPlan(
         dataset=dataset,
