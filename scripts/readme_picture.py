@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2028)
     arguments = parser.parse_args()
     detector = Detector.load(arguments.model, settings=Settings.load(arguments.workspace))
-    test, reference, _ = synthetic_pair(arguments.seed)
+    test, reference, labels = synthetic_pair(arguments.seed)
     found = detector(test, reference)
-    write_image(TARGET, pair_panel(test, reference, found, detector.taxonomy))
-    print(f"{len(found)} defects drawn in {TARGET}")
+    write_image(TARGET, pair_panel(test, reference, found, detector.taxonomy, labels))
+    print(f"{len(found)} detections beside {len(labels)} defects: {TARGET}")
 
 
 if __name__ == "__main__":

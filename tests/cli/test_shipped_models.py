@@ -63,7 +63,7 @@ def test_the_script_writes_a_model_with_a_complete_card(packed: Path, run_folder
     assert disagreements(card, path, OnnxModel(path, threads=1).info) == ()
     assert (card.name, card.hardware, card.splits["test"].boards) == ("deeppcb", "one core", 4)
     assert card.command == (
-        "copperline train --data PATH --epochs 18 --drawn 0.5 --epochs 1 --drawn 0.0"
+        "copperline train --data PATH --epochs 36 --drawn 0.25 --epochs 1 --drawn 0.0"
         " && copperline train --data PATH --refit last"
     )
     assert {"Python", "torch", "onnxruntime"} <= card.software.keys()
@@ -76,7 +76,7 @@ def test_the_script_writes_a_model_with_a_complete_card(packed: Path, run_folder
 
 
 def test_the_script_refuses_a_run_of_other_options(demo: Any, run_folder: Path, script: ModuleType) -> None:
-    with pytest.raises(ModelError, match=r"trained with other options: epochs 18 \(the run: 1\)"):
+    with pytest.raises(ModelError, match=r"trained with other options: epochs 36 \(the run: 1\)"):
         script.build("deeppcb", run_folder, demo.data, [], folder=run_folder)
     assert not (run_folder / "deeppcb.onnx").exists()
 
