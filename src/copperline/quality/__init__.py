@@ -1,6 +1,19 @@
 """Quality figures of inspected boards: pure functions with formula, unit, denominator and interval."""
 
 from copperline.evaluation.intervals import Interval, wilson_interval
+from copperline.quality.agreement import Agreement, ReviewerAgreement, cohen_kappa, reviewer_agreement
+from copperline.quality.change import Change, rate_change
+from copperline.quality.control_charts import (
+    ChartPoint,
+    ControlChart,
+    Dispersion,
+    Subgroup,
+    measure_dispersion,
+    p_chart,
+    u_chart,
+)
+from copperline.quality.drift import Drift, histogram_drift
+from copperline.quality.intervals import difference_interval, poisson_interval
 from copperline.quality.rates import (
     ParetoRow,
     Rate,
@@ -8,23 +21,48 @@ from copperline.quality.rates import (
     dpmo,
     dpu,
     escape_rate,
+    false_call_ppm,
     false_call_rate,
     false_discovery_rate,
     machine_yield,
     pareto,
+    reviewed_yield,
 )
+from copperline.quality.western_electric import WESTERN_ELECTRIC_RULES, Alarm, western_electric_alarms
 
 __all__ = [
+    "WESTERN_ELECTRIC_RULES",
+    "Agreement",
+    "Alarm",
+    "Change",
+    "ChartPoint",
+    "ControlChart",
+    "Dispersion",
+    "Drift",
     "Interval",
     "ParetoRow",
     "Rate",
+    "ReviewerAgreement",
+    "Subgroup",
+    "cohen_kappa",
     "defect_rate",
+    "difference_interval",
     "dpmo",
     "dpu",
     "escape_rate",
+    "false_call_ppm",
     "false_call_rate",
     "false_discovery_rate",
+    "histogram_drift",
     "machine_yield",
+    "measure_dispersion",
+    "p_chart",
     "pareto",
+    "poisson_interval",
+    "rate_change",
+    "reviewed_yield",
+    "reviewer_agreement",
+    "u_chart",
+    "western_electric_alarms",
     "wilson_interval",
 ]

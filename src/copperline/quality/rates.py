@@ -6,10 +6,11 @@ A figure whose denominator is zero or unknown has the value None: it is shown as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from copperline.errors import DataError
 from copperline.evaluation.intervals import Interval, wilson_interval
+from copperline.quality.intervals import poisson_interval
 
 PPM = 1_000_000
 
@@ -21,8 +22,10 @@ class Rate:
     Attributes:
         numerator, denominator: as counted; the denominator is None where it is unknown.
         value: as the function's formula gives it; None: not measured.
-        interval: 95 % Wilson interval of a proportion; None where the figure is none or is not measured.
+        interval: 95 % interval, in the unit of the value: Wilson's for a proportion, Byar's for defects per unit. None:
+            not measured.
         unit: in words, of what per what.
+        proportion: whether the value is a fraction in [0, 1], which may be shown in per cent.
     """
 
     numerator: int
@@ -30,6 +33,7 @@ class Rate:
     value: float | None
     interval: Interval | None
     unit: str
+    proportion: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +66,66 @@ def machine_yield(passed_boards: int, inspected_boards: int) -> Rate:
     return _proportion(passed_boards, inspected_boards, "boards passed at first inspection per inspected board")
 
 
-def dpu(defects: int, inspected_boards: int) -> Rate:
-    """Defects per unit: defects / inspected boards, from 0 up. No proportion, so without a Wilson interval.
+def reviewed_yield(
+    passed_boards: int, false_call_boards: int, escaped_boards: int, inspected_boards: int, reviewed_boards: int
+) -> Rate:
+    """First-pass yield after review: false calls counted as PASS, escapes as FAIL, in [0, 1].
 
-    >>> dpu(30, 20).value
-    1.5
+    (passed - escaped + false calls) / inspected, all of first inspections. A board that nobody reviewed keeps the
+    machine's call, so with few boards reviewed it is close to `machine_yield`.
+
+    Args:
+        passed_boards: boards that the machine passed, escaped ones among them.
+        false_call_boards: boards called FAIL or WITHHELD that review found good.
+        escaped_boards: boards called PASS that review or a later test found bad.
+        inspected_boards: all of them.
+        reviewed_boards: boards with a disposition; with 0 it is not measured.
+
+    >>> reviewed_yield(180, false_call_boards=12, escaped_boards=2, inspected_boards=200, reviewed_boards=20).value
+    0.95
+    >>> reviewed_yield(180, 0, 0, inspected_boards=200, reviewed_boards=0).value is None
+    True
+    """
+    unit = "boards good after review per inspected board"
+    _counts(
+        passed_boards=passed_boards,
+        false_call_boards=false_call_boards,
+        escaped_boards=escaped_boards,
+        inspected_boards=inspected_boards,
+        reviewed_boards=reviewed_boards,
+    )
+    if escaped_boards > passed_boards:
+        raise DataError(
+            f"expected at most {passed_boards} escaped boards, as many as passed, found {escaped_boards}",
+            fix="count both over the same boards and period",
+        )
+    if false_call_boards + escaped_boards > reviewed_boards:
+        raise DataError(
+            f"expected at most {reviewed_boards} false calls and escapes, as many as reviewed boards, "
+            f"found {false_call_boards + escaped_boards}",
+            fix="count them over the same boards and period",
+        )
+    rate = _proportion(passed_boards - escaped_boards + false_call_boards, inspected_boards, unit)
+    return rate if reviewed_boards else replace(rate, value=None, interval=None)
+
+
+def dpu(defects: int, inspected_boards: int) -> Rate:
+    """Defects per unit: defects / inspected boards, from 0 up, with Byar's interval of a Poisson count.
+
+    >>> rate = dpu(30, 20)
+    >>> rate.value, [round(limit, 2) for limit in rate.interval]
+    (1.5, [1.01, 2.14])
     """
     _counts(defects=defects, inspected_boards=inspected_boards)
     value = defects / inspected_boards if inspected_boards else None
-    return Rate(defects, inspected_boards, value, None, "defects per inspected board")
+    interval = poisson_interval(defects, inspected_boards)
+    return Rate(defects, inspected_boards, value, interval, "defects per inspected board", proportion=False)
 
 
 def dpmo(defects: int, inspected_boards: int, opportunities_per_board: int | None) -> Rate:
     """Defects per million opportunities: 10^6 x defects / (inspected boards x opportunities per board).
 
-    Opportunities per board come from the product's record; None: unknown, so not measured.
+    The interval is Byar's. Opportunities per board come from the product's record; None: unknown, so not measured.
 
     >>> dpmo(6, 100, 1_200).value
     50.0
@@ -86,23 +135,37 @@ def dpmo(defects: int, inspected_boards: int, opportunities_per_board: int | Non
     unit = "defects per million opportunities"
     _counts(defects=defects, inspected_boards=inspected_boards)
     if opportunities_per_board is None:
-        return Rate(defects, None, None, None, unit)
+        return Rate(defects, None, None, None, unit, proportion=False)
     _counts(opportunities_per_board=opportunities_per_board)
     opportunities = inspected_boards * opportunities_per_board
     value = PPM * defects / opportunities if opportunities else None
-    return Rate(defects, opportunities, value, None, unit)
+    interval = _per_million(poisson_interval(defects, opportunities))
+    return Rate(defects, opportunities, value, interval, unit, proportion=False)
 
 
 def false_call_rate(false_call_boards: int, boards_reviewed_good: int) -> Rate:
     """Boards called FAIL that review found good / boards reviewed good, in [0, 1].
 
-    Boards that nobody reviewed are in neither count. Times 10^6 it is the PPM per board.
+    Boards that nobody reviewed are in neither count. `false_call_ppm` is the same in PPM.
 
     >>> rate = false_call_rate(2, 400)
     >>> rate.value, [round(limit, 4) for limit in rate.interval]
     (0.005, [0.0014, 0.018])
     """
     return _proportion(false_call_boards, boards_reviewed_good, "boards falsely called FAIL per board reviewed good")
+
+
+def false_call_ppm(false_call_boards: int, boards_reviewed_good: int) -> Rate:
+    """The false-call rate in PPM: boards called FAIL that review found good per million boards reviewed good.
+
+    >>> rate = false_call_ppm(2, 400)
+    >>> rate.value, [round(limit) for limit in rate.interval]
+    (5000.0, [1372, 18045])
+    """
+    rate = false_call_rate(false_call_boards, boards_reviewed_good)
+    value = PPM * false_call_boards / boards_reviewed_good if boards_reviewed_good else None
+    unit = "boards falsely called FAIL per million boards reviewed good"
+    return replace(rate, value=value, interval=_per_million(rate.interval), unit=unit, proportion=False)
 
 
 def escape_rate(escaped_boards: int, boards_found_bad: int | None) -> Rate:
@@ -153,6 +216,10 @@ def _proportion(part: int, whole: int | None, unit: str) -> Rate:
             fix="count both over the same boards and period",
         )
     return Rate(part, whole, part / whole if whole else None, wilson_interval(part, whole), unit)
+
+
+def _per_million(interval: Interval | None) -> Interval | None:
+    return None if interval is None else (PPM * interval[0], PPM * interval[1])
 
 
 def _counts(**counts: int) -> None:
