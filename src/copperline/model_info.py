@@ -37,6 +37,14 @@ class OperatingPoint(BaseModel):
     def uniform(cls, taxonomy: Taxonomy, threshold: float, criterion: str = "set by hand") -> OperatingPoint:
         return cls(thresholds=dict.fromkeys(taxonomy.names, threshold), criterion=criterion)
 
+    def noted(self, remark: str) -> OperatingPoint:
+        """The same thresholds, with a remark added to the criterion.
+
+        >>> OperatingPoint(thresholds={}, criterion="F-score").noted("chosen in run 7").criterion
+        'F-score; chosen in run 7'
+        """
+        return self.model_copy(update={"criterion": f"{self.criterion}; {remark}"})
+
     def as_array(self, taxonomy: Taxonomy) -> FloatArray:
         """(C,) float32 in class-id order, for `Detections.above`; raises ModelError if a class is missing."""
         missing = [name for name in taxonomy.names if name not in self.thresholds]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from copperline.data.images import Image
 from copperline.data.synthetic import DefectSizes, ScanSettings, binarised_scan, draw_defects, misregister
@@ -139,10 +140,10 @@ def holes_moved(image: Image, dx: float, dy: float) -> Image:
             continue
         window = np.s_[y - around : y + height + around, x - around : x + width + around]
         hole = np.asarray(labels[window] == label, np.uint8)
-        ring = np.asarray(cv2.dilate(hole, _disc(_HOLE_RING)), np.uint8)
-        if laminate[window][(ring > 0) & (hole == 0)].any() or not _is_round(hole):
+        near = cv2.dilate(hole, _disc(_HOLE_RING)) > 0
+        if laminate[window][near & (hole == 0)].any() or not _is_round(hole):
             continue
-        moved[window][ring > 0] = _shifted_hole(image[window], hole, ring, dx, dy)[ring > 0]
+        moved[window][near] = _shifted_hole(image[window], hole, near, dx, dy)[near]
     return moved
 
 
@@ -153,10 +154,10 @@ def _hole_shift(rng: np.random.Generator) -> tuple[float, float]:
     return float(dx * scale), float(dy * scale)
 
 
-def _shifted_hole(patch: Image, hole: Image, ring: Image, dx: float, dy: float) -> Image:
+def _shifted_hole(patch: Image, hole: Image, near: npt.NDArray[np.bool_], dx: float, dy: float) -> Image:
     """The patch with nothing but copper and the moved hole: what else lies near must not move with it."""
     with_edge = cv2.dilate(hole, _disc(_HOLE_EDGE)) > 0
-    copper = float(np.median(patch[(ring > 0) & ~with_edge]))
+    copper = float(np.median(patch[near & ~with_edge]))
     alone = np.where(with_edge, patch, np.uint8(copper))
     shift = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
     shifted = cv2.warpAffine(alone, shift, patch.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=copper)

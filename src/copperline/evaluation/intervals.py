@@ -36,11 +36,9 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> Int
         raise SettingsError(
             f"expected 0 <= successes <= total, found {successes} of {total}", fix="count both over the same boards"
         )
-    if not 0 < confidence < 1:
-        raise SettingsError(f"expected a confidence in (0, 1), found {confidence}", fix="use 0.95, for example")
+    z = normal_quantile(confidence)
     if total == 0:
         return None
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
     p = successes / total
     centre = (p + z * z / (2 * total)) / (1 + z * z / total)
     half_width = z * sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
@@ -48,6 +46,20 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> Int
     low = 0.0 if successes == 0 else max(0.0, centre - half_width)
     high = 1.0 if successes == total else min(1.0, centre + half_width)
     return low, high
+
+
+def normal_quantile(confidence: float) -> float:
+    """z of the interval -z to z that holds `confidence` of a standard normal distribution.
+
+    Raises:
+        SettingsError: confidence not in (0, 1).
+
+    >>> round(normal_quantile(0.95), 2)
+    1.96
+    """
+    if not 0 < confidence < 1:
+        raise SettingsError(f"expected a confidence in (0, 1), found {confidence}", fix="use 0.95, for example")
+    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def bootstrap_counts(boards: int, resamples: int, seed: int) -> npt.NDArray[np.int64]:

@@ -62,8 +62,7 @@ def cohen_kappa(judgements: Sequence[tuple[str, str]]) -> Agreement:
     >>> [round(limit, 3) for limit in agreement.interval]
     [0.125, 0.618]
     """
-    agreed, chance = _counted(judgements)
-    return _agreement(len(judgements), agreed, chance, independent=True)
+    return _agreement(*_counted(judgements), independent=True)
 
 
 def reviewer_agreement(judgements: Mapping[str, Mapping[str, str]]) -> ReviewerAgreement:
@@ -87,20 +86,23 @@ def reviewer_agreement(judgements: Mapping[str, Mapping[str, str]]) -> ReviewerA
     for by_reviewer in judgements.values():
         for first, second in combinations(sorted(by_reviewer), 2):
             common[first, second].append((by_reviewer[first], by_reviewer[second]))
-    pairs = {pair: cohen_kappa(categories) for pair, categories in sorted(common.items())}
-    pooled = [_counted(categories) for categories in common.values() if len(categories) > 1]
-    items = sum(len(categories) for categories in common.values() if len(categories) > 1)
+    counted = {pair: _counted(categories) for pair, categories in common.items()}
+    pooled = [counts for counts in counted.values() if counts[0] > 1]
+    items, agreed = sum(n for n, _, _ in pooled), sum(n for _, n, _ in pooled)
+    chance = sum(expected for _, _, expected in pooled)
     independent = all(len(by_reviewer) <= 2 for by_reviewer in judgements.values())
     return ReviewerAgreement(
-        pairs, _agreement(items, sum(a for a, _ in pooled), sum(c for _, c in pooled), independent=independent)
+        {pair: _agreement(*counts, independent=True) for pair, counts in sorted(counted.items())},
+        _agreement(items, agreed, chance, independent=independent),
     )
 
 
-def _counted(judgements: Sequence[tuple[str, str]]) -> tuple[int, float]:
-    """Items on which the two agree, and on how many they would by chance."""
+def _counted(judgements: Sequence[tuple[str, str]]) -> tuple[int, int, float]:
+    """Items, those on which the two agree, and on how many they would by chance."""
     first, second = Counter(a for a, _ in judgements), Counter(b for _, b in judgements)
     by_chance = sum(first[category] * second[category] for category in first)
-    return sum(a == b for a, b in judgements), by_chance / len(judgements) if judgements else 0.0
+    items, agreed = len(judgements), sum(a == b for a, b in judgements)
+    return items, agreed, by_chance / items if items else 0.0
 
 
 def _agreement(items: int, agreed: int, chance: float, *, independent: bool) -> Agreement:

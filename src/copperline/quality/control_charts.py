@@ -188,11 +188,9 @@ def measure_dispersion(
     sigma_z, moving_ranges = counted.sigma_z()
     if counted.centre is None:
         return Dispersion(None, None, 0, None, None, "Not measured: nothing was inspected in the baseline.")
-    sizes = counted.n[counted.in_baseline & (counted.n > 0)]
-    expected = float(np.median(sizes)) * counted.centre
-    sparse = expected < MIN_EXPECTED_COUNT or (
-        kind == "p" and float(np.median(sizes)) * (1 - counted.centre) < MIN_EXPECTED_COUNT
-    )
+    size = float(np.median(counted.n[counted.in_baseline & (counted.n > 0)]))
+    expected = size * counted.centre
+    sparse = expected < MIN_EXPECTED_COUNT or (kind == "p" and size * (1 - counted.centre) < MIN_EXPECTED_COUNT)
     if sigma_z is None or moving_ranges < MIN_MOVING_RANGES or sparse:
         why = (
             "the subgroups expect fewer than 5 of a kind"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from math import inf, isfinite, sqrt
-from statistics import NormalDist
 
 from copperline.errors import SettingsError
-from copperline.evaluation.intervals import Interval
+from copperline.evaluation.intervals import Interval, normal_quantile
 
 
 def poisson_interval(count: int, units: float, confidence: float = 0.95) -> Interval | None:
@@ -41,11 +40,9 @@ def poisson_interval(count: int, units: float, confidence: float = 0.95) -> Inte
         raise SettingsError(
             f"expected a count and units of 0 or more, found {count} per {units}", fix="count both over the same boards"
         )
-    if not 0 < confidence < 1:
-        raise SettingsError(f"expected a confidence in (0, 1), found {confidence}", fix="use 0.95, for example")
+    z = normal_quantile(confidence)
     if units == 0:
         return None
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
     low = count * max(0.0, 1 - 1 / (9 * count) - z / (3 * sqrt(count))) ** 3 if count else 0.0
     above = count + 1
     high = above * (1 - 1 / (9 * above) + z / (3 * sqrt(above))) ** 3

@@ -58,7 +58,7 @@ def refit(
         )
     validation_pairs = validation_pairs_of(dataset, finished.config, folder)
     point = OnnxModel(model, threads=settings.cores).info.operating_point
-    carried = point.model_copy(update={"criterion": f"{point.criterion}; chosen in run {chosen.name}"})
+    carried = point.noted(f"chosen in run {chosen.name}")
 
     def judge(_: Network) -> Evaluation:
         return measure_at(_trained_network(finished), validation_pairs, dataset.taxonomy, carried)

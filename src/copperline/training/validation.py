@@ -44,18 +44,18 @@ def choose_and_measure(
             and false calls come from how a group's boards differ from their references: these are of all the others.
             A network has seen them, so that it raises rather fewer false calls there than on new boards.
     """
-    detections, clean = _predictions(network, pairs)
-    seen = predict_pairs(TorchPredictor(network), _spread(trained_on, TRAINED_CLEAN_BOARDS), clean=True)
+    predictor = TorchPredictor(network)
+    detections, clean = _predictions(predictor, pairs)
+    seen = predict_pairs(predictor, _spread(trained_on, TRAINED_CLEAN_BOARDS), clean=True)
     point = choose_operating_point(detections, _labels(pairs), [*clean, *seen], taxonomy, target_recall)
     if seen:
-        criterion = f"{point.criterion}; {len(seen)} of the defect-free boards are of training"
-        point = point.model_copy(update={"criterion": criterion})
+        point = point.noted(f"{len(seen)} of the defect-free boards are of training")
     return evaluate(detections, _labels(pairs), clean, taxonomy, point)
 
 
 def measure_at(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy, point: OperatingPoint) -> Evaluation:
     """Measures on `pairs` at an operating point that was chosen before."""
-    detections, clean = _predictions(network, pairs)
+    detections, clean = _predictions(TorchPredictor(network), pairs)
     return evaluate(detections, _labels(pairs), clean, taxonomy, point)
 
 
@@ -81,9 +81,8 @@ def _spread(pairs: Sequence[BoardPair], most: int) -> list[BoardPair]:
     return [pairs[index] for index in np.unique(np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int))]
 
 
-def _predictions(network: Network, pairs: Sequence[BoardPair]) -> tuple[list[Detections], list[Detections]]:
+def _predictions(predictor: TorchPredictor, pairs: Sequence[BoardPair]) -> tuple[list[Detections], list[Detections]]:
     """On the boards, and on the defect-free boards made from them."""
-    predictor = TorchPredictor(network)
     return predict_pairs(predictor, pairs), predict_pairs(predictor, pairs, clean=True)
 
 
