@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import time
 from functools import cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -35,6 +37,30 @@ class Settings(BaseSettings):
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
+    time_zone: str = Field("UTC", description="The plant's IANA time zone, for days and shifts; rows stay in UTC")
+    shift_starts: tuple[time, ...] = Field(
+        (time(6), time(14), time(22)), min_length=1, description="When shifts begin, in the plant's time zone"
+    )
+    dashboard_sign_in: bool = Field(False, description="Visitors of the dashboard sign in by OpenID Connect")
+    dashboard_reviewers: tuple[str, ...] = Field(
+        (), description="E-mail addresses of those who may review and promote when visitors sign in; others look"
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"expected an IANA time zone such as Europe/Berlin, found {name!r}") from error
+        return name
+
+    @field_validator("shift_starts")
+    @classmethod
+    def _in_order(cls, starts: tuple[time, ...]) -> tuple[time, ...]:
+        if list(starts) != sorted(set(starts)) or any(start.minute or start.second for start in starts):
+            raise ValueError("expected distinct full hours in order, such as 06:00, 14:00, 22:00")
+        return starts
 
     @classmethod
     def settings_customise_sources(

@@ -1,0 +1,70 @@
+"""The script that Streamlit runs for every visitor: who it is, which page, and how errors are shown."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from copperline.dashboard import session
+from copperline.dashboard.failures import show_failure
+from copperline.errors import CopperlineError
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page of the dashboard: module in `pages`, title, Material icon."""
+
+    module: str
+    title: str
+    icon: str
+
+    @property
+    def url_path(self) -> str:
+        return self.module.replace("_", "-")
+
+
+PAGES = (
+    PageEntry("overview", "Executive Overview", ":material/monitoring:"),
+    PageEntry("vision_lab", "Vision Lab", ":material/biotech:"),
+    PageEntry("review", "Review", ":material/rule:"),
+    PageEntry("process_control", "Process Control", ":material/show_chart:"),
+    PageEntry("models", "Models", ":material/deployed_code:"),
+    PageEntry("about", "About", ":material/info:"),
+)
+
+
+def main() -> None:
+    st.set_page_config(page_title="Copperline", page_icon=":material/memory:", layout="wide")
+    if not session.signed_in():
+        session.sign_in_page()
+        return
+    chosen = st.navigation([_navigable(entry) for entry in PAGES])
+    with st.sidebar:
+        session.who_is_here()
+    chosen.run()
+
+
+def _navigable(entry: PageEntry) -> st.Page:
+    return st.Page(
+        _guarded(entry), title=entry.title, icon=entry.icon, url_path=entry.url_path, default=entry is PAGES[0]
+    )
+
+
+def _guarded(entry: PageEntry) -> Callable[[], None]:
+    """The page's function. Its module is imported when it is first shown, so that the first page opens at once."""
+
+    def run() -> None:
+        st.title(entry.title)
+        try:
+            importlib.import_module(f"copperline.dashboard.pages.{entry.module}").page()
+        except CopperlineError as error:
+            show_failure(error)
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
