@@ -105,6 +105,8 @@ inspections = Table(
     Column("call", String(16), nullable=False, comment="Machine call: PASS, FAIL or WITHHELD; never overwritten"),
     Column("defect_count", Integer, nullable=False, comment="Rows in defect_logs of this inspection"),
     Column("latency_ms", Double, nullable=False, comment="Milliseconds from image to call"),
+    Column("brightness", Double, comment="Mean grey level of the test image, 0-255; null: not measured"),
+    Column("contrast", Double, comment="Standard deviation of the test image's grey levels; null: not measured"),
     comment="One row for every inspected board, the good ones too",
 )
 
