@@ -31,7 +31,7 @@ def demo(
     if json_:
         print_json(result.to_dict())
         return
-    figures, plant = result.evaluation, result.plant
+    figures = result.evaluation
     print_table(
         f"Model version {result.model_version} on {result.test_images} boards that it has not seen",
         ("figure", "value"),
@@ -49,7 +49,7 @@ def demo(
     print_table(
         "What the warehouse knows (factory lines and products are simulated)",
         ("line", "inspected boards", "called FAIL", "withheld", "defects"),
-        [(line.line_id or "unknown", line.boards, line.failed, line.withheld, line.defects) for line in plant.lines],
+        [(line or "unknown", c.boards, c.failed, c.withheld, c.defects) for line, c in result.lines.items()],
     )
     say(
         f"Made {result.inspections} inspections with {result.defect_rows} defect rows in {result.database}.",

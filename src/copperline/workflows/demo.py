@@ -18,11 +18,11 @@ from copperline.progress import progress
 from copperline.settings import Settings
 from copperline.training import TrainConfig, World, fit, training_progress
 from copperline.warehouse import (
-    Summary,
+    BoardCounts,
+    lines_counts,
     open_warehouse,
     place,
     simulate_metadata,
-    summary,
     write_boards,
     write_inspection,
 )
@@ -50,7 +50,7 @@ class DemoResult:
         inspections, defect_rows: rows that are in the warehouse for this model version's inspections of the test split.
         database: path of the SQLite file, or URL without its password.
         report, dataset: paths.
-        plant: the warehouse's summary after the inspections.
+        lines: factory line -> its counts in the warehouse after the inspections.
     """
 
     source: Source
@@ -64,7 +64,7 @@ class DemoResult:
     database: str
     report: Path
     dataset: Path
-    plant: Summary
+    lines: dict[str, BoardCounts]
 
     def to_dict(self) -> dict[str, Any]:
         """As in the product's JSON."""
@@ -142,7 +142,7 @@ def run_demo(
                 engine,
                 simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date()),
             )
-            plant = summary(engine)
+            lines = lines_counts(engine)
         finally:
             engine.dispose()
     return DemoResult(
@@ -157,7 +157,7 @@ def run_demo(
         database=place(settings.warehouse),
         report=report,
         dataset=folder,
-        plant=plant,
+        lines=lines,
     )
 
 

@@ -1,0 +1,170 @@
+"""What waits for a person, how far review is, and what reviewers said of the same things."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, distinct, exists, func, select, true
+
+from copperline.taxonomy import Call
+from copperline.warehouse.board_filter import HOUR, BoardFilter
+from copperline.warehouse.boards import BoardRow, board_rows, select_boards
+from copperline.warehouse.derived_tables import board_states, hourly_boards
+from copperline.warehouse.engine import read_transaction
+from copperline.warehouse.tables import dispositions, inspections
+
+AUDIT_HOURS = 24
+
+
+class Queue(StrEnum):
+    """Why a board is shown to a reviewer."""
+
+    CALLS = "calls"
+    """Called FAIL or WITHHELD and not reviewed: FAIL first, the least confident first."""
+    AUDIT = "audit"
+    """Called PASS and not reviewed, in an order that does not depend on anything of the board: a random sample."""
+    SECOND_LOOK = "second-look"
+    """Reviewed by somebody else: two opinions on one board tell how far reviewers agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewProgress:
+    """How far review is in a period.
+
+    Attributes:
+        awaiting: boards called FAIL or WITHHELD that wait, of those inspected in the period.
+        reviewed_calls: of those inspected in the period, boards called FAIL or WITHHELD that were reviewed.
+        decided: inspections that were judged in the period, whenever they were inspected.
+        by_reviewer: the same for each reviewer, the busiest first.
+    """
+
+    awaiting: int
+    reviewed_calls: int
+    decided: int
+    by_reviewer: dict[str, int]
+
+
+def next_for_review(
+    engine: Engine, queue: Queue, chosen: BoardFilter, *, reviewer: str, limit: int = 20
+) -> tuple[BoardRow, ...]:
+    """The boards to look at next, in order.
+
+    Args:
+        reviewer: who will look; boards that they judged are never in the second look.
+        limit: at most so many.
+    """
+    narrowed = _narrowed(engine, queue, chosen)
+    return () if narrowed is None else board_rows(engine, queue_query(queue, narrowed, reviewer=reviewer, limit=limit))
+
+
+def queue_query(queue: Queue, chosen: BoardFilter, *, reviewer: str, limit: int = 20) -> Select[Any]:
+    """What `next_for_review` asks."""
+    state = board_states.c
+    query = select_boards().where(chosen.condition(board_states)).limit(limit)
+    if queue is Queue.CALLS:
+        # FAIL comes before WITHHELD in the alphabet too, so an index gives this order.
+        return query.where(state.awaits_review == 1).order_by(state.call, state.lowest_confidence, state.board_id)
+    if queue is Queue.AUDIT:
+        # An inspection's id is a hash: its order is as good as drawn by lot, and the same for everybody.
+        return query.where(state.call == Call.PASS.value, state.verdict.is_(None)).order_by(state.inspection_id)
+    own = exists().where(dispositions.c.inspection_id == state.inspection_id, dispositions.c.reviewer == reviewer)
+    judged = select(dispositions.c.inspection_id).where(dispositions.c.reviewer != reviewer)
+    return query.where(state.inspection_id.in_(judged), ~own).order_by(state.inspection_id)
+
+
+def review_progress(engine: Engine, chosen: BoardFilter) -> ReviewProgress:
+    """How far review is, by the counts of the boards and by what was decided in the same period."""
+    counts = hourly_boards.c
+    boards = select(
+        func.sum(counts.awaiting_review), func.sum(counts.failed + counts.withheld - counts.awaiting_review)
+    ).where(chosen.condition(hourly_boards))
+    number = func.count(distinct(dispositions.c.inspection_id))
+    in_period = _decided_in(chosen)
+    by_reviewer = (
+        select(dispositions.c.reviewer, number)
+        .where(in_period)
+        .group_by(dispositions.c.reviewer)
+        .order_by(number.desc(), dispositions.c.reviewer)
+    )
+    with read_transaction(engine) as connection:
+        awaiting, reviewed = connection.execute(boards).one()
+        decided = connection.execute(select(number).where(in_period)).scalar_one()
+        people = {reviewer: int(count) for reviewer, count in connection.execute(by_reviewer)}
+    return ReviewProgress(int(awaiting or 0), int(reviewed or 0), int(decided), people)
+
+
+def judgements_query(chosen: BoardFilter) -> Select[Any]:
+    """What reviewers decided in the period of things that two or more of them judged, the latest last."""
+    several = (
+        select(dispositions.c.inspection_id)
+        .where(_decided_in(chosen))
+        .group_by(dispositions.c.inspection_id)
+        .having(func.count(distinct(dispositions.c.reviewer)) > 1)
+    )
+    return (
+        select(
+            dispositions.c.inspection_id,
+            dispositions.c.inference_id,
+            dispositions.c.reviewer,
+            dispositions.c.disposition,
+        )
+        .where(dispositions.c.inspection_id.in_(several), _decided_in(chosen))
+        .order_by(dispositions.c.decided_at, dispositions.c.disposition_id)
+    )
+
+
+def shared_judgements(engine: Engine, chosen: BoardFilter) -> dict[str, dict[str, str]]:
+    """Item -> reviewer -> their latest disposition of it, for `quality.reviewer_agreement`.
+
+    An item is a whole board's inspection, or one detection where it was judged by itself.
+    """
+    items: dict[str, dict[str, str]] = defaultdict(dict)
+    with read_transaction(engine) as connection:
+        for inspection_id, inference_id, reviewer, disposition in connection.execute(judgements_query(chosen)):
+            items[inference_id or inspection_id][reviewer] = disposition
+    return {item: said for item, said in items.items() if len(said) > 1}
+
+
+def clock_ahead(engine: Engine, now: datetime) -> dict[str, tuple[int, datetime]]:
+    """Stations whose inspections are dated after `now`: number and latest time. Their clocks are wrong, or this one."""
+    query = (
+        select(inspections.c.station_id, func.count(), func.max(inspections.c.inspected_at))
+        .where(inspections.c.inspected_at > now)
+        .group_by(inspections.c.station_id)
+        .order_by(inspections.c.station_id)
+    )
+    with read_transaction(engine) as connection:
+        return {station: (int(count), latest) for station, count, latest in connection.execute(query)}
+
+
+def _decided_in(chosen: BoardFilter) -> ColumnElement[bool]:
+    at = dispositions.c.decided_at
+    return and_(
+        true(),
+        *([at >= chosen.since] if chosen.since else []),
+        *([at < chosen.until] if chosen.until else []),
+    )
+
+
+def _narrowed(engine: Engine, queue: Queue, chosen: BoardFilter) -> BoardFilter | None:
+    """The period down to the hours that have such boards, by the counts; None: no board waits.
+
+    An audit draws from the last day of production in the period: a sample of everything would be a sort of everything.
+    """
+    if queue is Queue.SECOND_LOOK:
+        return chosen
+    counts = hourly_boards.c
+    waiting = counts.awaiting_review if queue is Queue.CALLS else counts.passed
+    hours = select(counts.hour).where(chosen.condition(hourly_boards), waiting > 0).distinct()
+    with read_transaction(engine) as connection:
+        if queue is Queue.AUDIT:
+            found = list(connection.execute(hours.order_by(counts.hour.desc()).limit(AUDIT_HOURS)).scalars())
+            first, last = (found[-1], found[0]) if found else (None, None)
+        else:
+            of = hours.subquery()
+            first, last = connection.execute(select(func.min(of.c.hour), func.max(of.c.hour))).one()
+    return None if first is None or last is None else replace(chosen, since=first, until=last + HOUR)

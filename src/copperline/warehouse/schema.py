@@ -1,0 +1,49 @@
+"""The whole layout: its version, its indexes, and the tables to create on each database."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, MetaData, Table
+
+from copperline.warehouse.derived_tables import board_states, hourly_boards, hourly_defects, hourly_histograms
+from copperline.warehouse.tables import defect_logs, dispositions, inspections, metadata, pcb_metadata
+
+# Raised by one for every change of a table; kept in the database in `copperline_schema_version`. migration.py has the
+# steps from older ones.
+SCHEMA_VERSION = 2
+
+DERIVED = (board_states, hourly_boards, hourly_defects, hourly_histograms)
+
+INDEXES: dict[str, tuple[Table, tuple[str, ...]]] = {
+    "ix_inspections_board_id": (inspections, ("board_id", "inspected_at")),
+    "ix_inspections_inspected_at": (inspections, ("inspected_at",)),
+    "ix_defect_logs_inspection_id": (defect_logs, ("inspection_id",)),
+    "ix_defect_logs_board_id": (defect_logs, ("board_id",)),
+    "ix_dispositions_inspection_id": (dispositions, ("inspection_id",)),
+    "ix_dispositions_decided_at": (dispositions, ("decided_at",)),
+    "ix_pcb_metadata_factory_line_id": (pcb_metadata, ("factory_line_id",)),
+    "ix_board_states_hour": (board_states, ("hour",)),
+    "ix_board_states_queue": (board_states, ("awaits_review", "call", "lowest_confidence")),
+}
+
+
+def schema_for(dialect_name: str) -> MetaData:
+    """The tables to create on `dialect_name`, with their indexes.
+
+    On Snowflake without indexes, which it has not, and without the columns' comments, each of which would be a
+    statement of its own: more than a hundred round trips.
+
+    >>> len(schema_for("sqlite").tables["inspections"].indexes), len(schema_for("snowflake").tables)
+    (2, 10)
+    """
+    schema = MetaData()
+    for table in metadata.sorted_tables:
+        table.to_metadata(schema)
+    if dialect_name == "snowflake":
+        for copy in schema.tables.values():
+            for column in copy.columns:
+                column.comment = None
+        return schema
+    for name, (table, columns) in INDEXES.items():
+        copy = schema.tables[table.name]
+        Index(name, *(copy.c[column] for column in columns))
+    return schema
