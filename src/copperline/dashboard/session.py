@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,11 @@ def settings() -> Settings:
 def time_zone() -> tzinfo:
     """In which the pages show times and cut days and shifts; the tables are in UTC."""
     return ZoneInfo(settings().time_zone)
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)
 
 
 def engine() -> Engine:

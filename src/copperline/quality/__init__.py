@@ -17,8 +17,10 @@ from copperline.quality.intervals import difference_interval, poisson_interval
 from copperline.quality.rates import (
     ParetoRow,
     Rate,
+    class_defect_rate,
     defect_rate,
     dpmo,
+    dpmo_of_products,
     dpu,
     escape_rate,
     false_call_ppm,
@@ -27,6 +29,7 @@ from copperline.quality.rates import (
     machine_yield,
     pareto,
     reviewed_yield,
+    withheld_rate,
 )
 from copperline.quality.western_electric import WESTERN_ELECTRIC_RULES, Alarm, western_electric_alarms
 
@@ -44,10 +47,12 @@ __all__ = [
     "Rate",
     "ReviewerAgreement",
     "Subgroup",
+    "class_defect_rate",
     "cohen_kappa",
     "defect_rate",
     "difference_interval",
     "dpmo",
+    "dpmo_of_products",
     "dpu",
     "escape_rate",
     "false_call_ppm",
@@ -65,4 +70,5 @@ __all__ = [
     "u_chart",
     "western_electric_alarms",
     "wilson_interval",
+    "withheld_rate",
 ]

@@ -59,6 +59,10 @@ class BoardFilter:
             return None
         return replace(self, since=self.since - (self.until - self.since), until=self.since)
 
+    def of(self, line: str, defect_class: str) -> BoardFilter:
+        """The part of these boards that is of one line, with defects of one class."""
+        return replace(self, lines=(line,), classes=(defect_class,))
+
     def condition(self, table: FromClause) -> ColumnElement[bool]:
         """On a table with the columns hour, line_id, product_type, model_name and model_version."""
         column = table.c

@@ -7,9 +7,9 @@ Rates are left to whoever knows their definition (`copperline.quality`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
@@ -32,8 +32,18 @@ DEFECT_GROUPS = (*BOARD_GROUPS, "detected_class")
 Group = tuple[Any, ...]
 
 
+class Summable:
+    """Counts over different boards can be added: `sum(parts, BoardCounts())`."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Self) -> Self:
+        pairs = zip(astuple(self), astuple(other), strict=True)  # type: ignore[call-overload]
+        return type(self)(*(a + b for a, b in pairs))
+
+
 @dataclass(frozen=True, slots=True)
-class BoardCounts:
+class BoardCounts(Summable):
     """What is counted of boards; each field is explained in the table `hourly_boards`."""
 
     boards: int = 0
@@ -61,7 +71,7 @@ class BoardCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class DefectCounts:
+class DefectCounts(Summable):
     """What is counted of the detections of one class or several; explained in the table `hourly_defects`."""
 
     defects: int = 0

@@ -1,0 +1,306 @@
+"""Executive Overview: how the plant is doing, and since when."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from copperline.dashboard import session
+from copperline.dashboard.board_table import board_table
+from copperline.dashboard.charts_plant import confidence_chart, pareto_chart, rate_grid, trend_chart
+from copperline.dashboard.exports import csv_bytes
+from copperline.dashboard.failures import empty_state, plain
+from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
+from copperline.dashboard.overview_data import OverviewData, read_overview
+from copperline.dashboard.period import Period
+from copperline.dashboard.traced import NOT_MEASURED, explain, metric
+from copperline.warehouse import (
+    BoardFilter,
+    boards_query,
+    clock_ahead,
+    extent,
+    inspection_detections,
+    list_boards,
+    statement_text,
+    trace_board,
+)
+from copperline.workflows.plant_figures import PlantFigure, discovery_rate, plant_figures
+
+REFRESH = {"off": None, "every 30 seconds": 30, "every minute": 60, "every 5 minutes": 300}
+# Clocks of stations are seldom set to the second.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+RECENT = 12
+DRILL_DOWN = 50
+FIGURES_A_ROW = 4
+
+
+def page() -> None:
+    """Draws the page."""
+    engine = session.engine()
+    found = extent(engine)
+    if found.first_hour is None:
+        empty_state(
+            "No board has been inspected yet",
+            next_step="As soon as boards are inspected they are counted here. Begin with a demonstration, or with a "
+            "folder of your own images:",
+            command="copperline demo\ncopperline inspect FOLDER --reference GOLDEN_FOLDER",
+        )
+        return
+    view = choose(found)
+    with st.sidebar:
+        refresh = st.selectbox("Refresh", list(REFRESH), index=2, key="refresh", bind="query-params", required=True)
+    st.fragment(_content, run_every=REFRESH[refresh or "off"])(view)
+
+
+def _content(view: View) -> None:
+    """Everything that changes with time. The period is chosen anew at each refresh, so that "now" moves on."""
+    engine = session.engine()
+    chosen = view.at(session.now()).chosen
+    data = read_overview(engine, chosen, session.settings().taxonomy.names, session.time_zone())
+    st.caption(f"{period_text(chosen)}. Read at {session.now().astimezone(session.time_zone()):%H:%M:%S}.")
+    _warnings(data)
+    if not data.current.boards:
+        _nothing_here(view)
+        return
+    _figures(data, chosen)
+    left, right = st.columns(2)
+    with left:
+        _pareto(data)
+    with right:
+        _grid(data, chosen)
+    _trend(data)
+    _confidences(data, chosen)
+    _recent(chosen)
+    _downloads(data)
+
+
+def _warnings(data: OverviewData) -> None:
+    ahead = clock_ahead(session.engine(), session.now() + CLOCK_TOLERANCE)
+    for station, (number, latest) in ahead.items():
+        st.warning(
+            f"{number:,} inspections of station {plain(station)} are dated in the future, up to {_local(latest)}: its "
+            "clock or this one is wrong. They count in the hour that they say.",
+            icon=":material/schedule:",
+        )
+    if data.current.simulated:
+        st.info(
+            f"Simulated: lines, products or times of {data.current.simulated:,} of {data.current.boards:,} boards are "
+            "made up for a demonstration.",
+            icon=":material/science:",
+        )
+
+
+def _nothing_here(view: View) -> None:
+    newest = list_boards(session.engine(), BoardFilter(), limit=1)
+    empty_state(
+        "No board in this view",
+        next_step=f"The newest board was inspected at {_local(newest[0].first_inspected_at)}. Choose a longer period "
+        "or fewer filters on the left."
+        if newest
+        else "Choose a longer period on the left.",
+    )
+    if view.period is not Period.ALL:
+        st.button("Show all time", on_click=lambda: st.session_state.update(period=Period.ALL), type="primary")
+
+
+def _figures(data: OverviewData, chosen: BoardFilter) -> None:
+    statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
+    cells = [column for _ in range(3) for column in st.columns(FIGURES_A_ROW)]
+    with cells[0], st.container(border=True):
+        before = None if data.previous is None else data.previous.boards
+        st.metric(
+            "Boards inspected",
+            f"{data.current.boards:,}",
+            delta=None if before is None else f"{data.current.boards - before:+,}",
+            delta_color="off",
+            delta_description="against the period before" if before is not None else None,
+        )
+        st.caption(f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review")
+        explain("Boards by the hour of their first inspection (`boards`).", statements, key="boards")
+    for cell, figure in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
+        with cell:
+            definition = figure.definition
+            metric(
+                definition.label,
+                figure.change,
+                definition.formula,
+                statements,
+                good=definition.better,
+                key=definition.key,
+            )
+    with cells[9], st.container(border=True):
+        rate = discovery_rate(data.defects)
+        st.metric("False discovery rate", NOT_MEASURED if rate.value is None else f"{100 * rate.value:.2f} %")
+        st.caption(f"{rate.numerator:,} of {rate.denominator:,} reviewed detections; not the false-call rate of boards")
+        explain(
+            "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + "
+            "`confirmed`), of the chosen classes.",
+            [data.statements["defects"]],
+            key="fdr",
+        )
+
+
+def _pareto(data: OverviewData) -> None:
+    st.subheader("Which defects", anchor=False)
+    taxonomy = session.settings().taxonomy
+    if data.pareto:
+        st.plotly_chart(pareto_chart(data.pareto, taxonomy), key="pareto", config={"displayModeBar": False})
+    else:
+        st.caption("No defect in this view.")
+    false = sum(data.false_calls.values())
+    st.caption(f"Detections of the boards' latest inspections; {false:,} false calls are left out.")
+    explain(
+        "Detections by class (`defects` - `false_calls`), in descending order; the line is the cumulative share.",
+        [data.statements["defects"]],
+        key="pareto-how",
+    )
+
+
+def _grid(data: OverviewData, chosen: BoardFilter) -> None:
+    st.subheader("Where", anchor=False)
+    if not data.classes:
+        st.caption("No defect in this view.")
+        return
+    names = {name_or_unknown(line): line for line in data.lines}
+    rates = {(name_or_unknown(line), name): rate for (line, name), rate in data.cells.items()}
+    event = st.plotly_chart(
+        rate_grid(list(names), data.classes, rates),
+        key="grid",
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+    )
+    st.caption("Share of inspected boards with at least one such defect. Click a square to see its boards.")
+    explain(
+        "Boards with a detection of the class that is no false call (`hourly_defects.boards`) / inspected boards of "
+        "the line (`hourly_boards.boards`).",
+        [data.statements["defects"], data.statements["lines"]],
+        key="grid-how",
+    )
+    points = event["selection"]["points"]
+    if points:
+        line, name, _ = points[0]["customdata"]
+        _boards_of(chosen, names[line], name)
+
+
+def _boards_of(chosen: BoardFilter, line: str, name: str) -> None:
+    of_cell = chosen.of(line, name)
+    rows = list_boards(session.engine(), of_cell, limit=DRILL_DOWN)
+    st.markdown(f"**{plain(name_or_unknown(line))}, {plain(name)}**: the newest {len(rows)} boards")
+    board_table(rows, key="of-cell")
+    explain(
+        "Boards of the line with such a detection, the newest first.",
+        [statement_text(session.engine(), boards_query(of_cell, limit=DRILL_DOWN))],
+        key="cell-how",
+    )
+
+
+def _trend(data: OverviewData) -> None:
+    trend = data.trend
+    st.subheader(f"First-pass yield by {trend.unit}", anchor=False)
+    st.plotly_chart(
+        trend_chart(trend.starts, trend.yields, trend.boards, trend.unit), key="trend", config={"displayModeBar": False}
+    )
+    st.caption("Machine's calls, with 95 % intervals. Hours and days without a board are left out.")
+    explain(
+        f"`first_passed` / `boards` of each {trend.unit} in the plant's time zone, {session.settings().time_zone}.",
+        [data.statements["hours"]],
+        key="trend-how",
+    )
+
+
+def _confidences(data: OverviewData, chosen: BoardFilter) -> None:
+    st.subheader("How sure the detector is", anchor=False)
+    newest = list_boards(session.engine(), chosen, limit=1)
+    latest = trace_board(session.engine(), newest[0].board_id).inspections[0]
+    point = json.loads(latest.operating_point)
+    if data.confidences:
+        st.plotly_chart(
+            confidence_chart(data.confidences, point.get("thresholds", {}), session.settings().taxonomy),
+            key="confidences",
+            config={"displayModeBar": False},
+        )
+    else:
+        st.caption("No detection in this view.")
+    st.caption(
+        f"Dashed: the operating point of the newest board shown, {plain(latest.model_name)} "
+        f"{plain(latest.model_version)}. Detections below it are not kept, so nothing lies left of it."
+    )
+    explain(
+        f"Detections of the boards' latest inspections in 20 bins of confidence. The operating point was chosen for: "
+        f"{plain(point.get('criterion', NOT_MEASURED))}.",
+        [data.statements["confidences"]],
+        key="confidence-how",
+    )
+
+
+def _recent(chosen: BoardFilter) -> None:
+    st.subheader("Latest boards with detections", anchor=False)
+    engine = session.engine()
+    rows = list_boards(engine, chosen, with_defects=True, limit=RECENT)
+    if not rows:
+        st.caption("None in this view.")
+        return
+    board_table(
+        rows,
+        key="recent",
+        detections={row.inspection_id: inspection_detections(engine, row.inspection_id) for row in rows},
+    )
+    explain(
+        "Boards with a detection of the chosen classes, the newest first; times are those of the latest inspection.",
+        [statement_text(engine, boards_query(chosen, with_defects=True, limit=RECENT))],
+        key="recent-how",
+    )
+
+
+def _downloads(data: OverviewData) -> None:
+    """One file for each table that is shown, with numerators and denominators."""
+    figures = [_figure_row(figure) for figure in plant_figures(data.current, data.previous)]
+    tables = {
+        "figures": (
+            ("figure", "value", "low_95", "high_95", "numerator", "denominator", "unit", "change"),
+            [("boards", data.current.boards, None, None, None, None, "boards", None), *figures],
+        ),
+        "pareto": (
+            ("class", "defects", "share", "cumulative", "false_calls"),
+            [(r.name, r.count, r.share, r.cumulative, data.false_calls[r.name]) for r in data.pareto],
+        ),
+        "lines-by-class": (
+            ("line", "class", "rate", "boards_with_class", "inspected_boards"),
+            [
+                (name_or_unknown(line), name, rate.value, rate.numerator, rate.denominator)
+                for (line, name), rate in data.cells.items()
+            ],
+        ),
+        "trend": (
+            (data.trend.unit, "first_pass_yield", "passed", "boards"),
+            [
+                (start.isoformat(), rate.value, rate.numerator, rate.denominator)
+                for start, rate in zip(data.trend.starts, data.trend.yields, strict=True)
+            ],
+        ),
+    }
+    with st.container(horizontal=True):
+        for name, (columns, rows) in tables.items():
+            st.download_button(
+                f"{name}.csv",
+                csv_bytes(columns, rows),
+                file_name=f"copperline-{name}.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                key=f"csv-{name}",
+                on_click="ignore",
+            )
+
+
+def _figure_row(figure: PlantFigure) -> tuple[object, ...]:
+    rate = figure.change.current
+    low, high = rate.interval or (None, None)
+    counts = (rate.numerator, rate.denominator, rate.unit)
+    return (figure.definition.key, rate.value, low, high, *counts, figure.change.difference)
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone(session.time_zone()):%Y-%m-%d %H:%M %Z}"
