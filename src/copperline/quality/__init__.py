@@ -2,6 +2,7 @@
 
 from copperline.evaluation.intervals import Interval, wilson_interval
 from copperline.quality.agreement import Agreement, ReviewerAgreement, cohen_kappa, reviewer_agreement
+from copperline.quality.baseline_drift import ClassDrift, class_drift, drift_from_baseline, why_not_measured
 from copperline.quality.change import Change, rate_change
 from copperline.quality.control_charts import (
     ChartPoint,
@@ -36,6 +37,7 @@ __all__ = [
     "Alarm",
     "Change",
     "ChartPoint",
+    "ClassDrift",
     "ControlChart",
     "Dispersion",
     "Drift",
@@ -44,11 +46,13 @@ __all__ = [
     "Rate",
     "ReviewerAgreement",
     "Subgroup",
+    "class_drift",
     "cohen_kappa",
     "defect_rate",
     "difference_interval",
     "dpmo",
     "dpu",
+    "drift_from_baseline",
     "escape_rate",
     "false_call_ppm",
     "false_call_rate",
@@ -64,5 +68,6 @@ __all__ = [
     "reviewer_agreement",
     "u_chart",
     "western_electric_alarms",
+    "why_not_measured",
     "wilson_interval",
 ]
