@@ -47,6 +47,11 @@ def test_every_board_has_a_row_the_good_ones_too(demo: Any) -> None:
         inspected = {row[0] for row in database.execute("SELECT board_id FROM inspections WHERE station_id = 'demo'")}
         listed = {Path(line.split()[0]).stem for line in (demo.data / "test.txt").read_text().splitlines()}
         assert inspected == listed
+        levels = "SELECT MIN(brightness), MAX(brightness), MIN(contrast), COUNT(contrast), COUNT(*) FROM inspections"
+        darkest, lightest, flattest, measured, inspected_in_all = database.execute(levels).fetchone()
+        assert 0 < darkest <= lightest < 255
+        assert flattest > 10
+        assert measured == inspected_in_all
         (defects,) = database.execute("SELECT SUM(defect_count) FROM inspections WHERE station_id = 'demo'").fetchone()
         assert defects == demo.result["defect_rows"]
         known = "SELECT COUNT(*) FROM inspections JOIN pcb_metadata USING (board_id) WHERE source = 'simulated'"
@@ -64,6 +69,9 @@ def test_model_is_registered_with_its_card(demo: Any) -> None:
     assert card.parity.passed
     assert card.licence == "Apache-2.0"
     assert set(card.metrics["by split"]) == {"validation", "test"}
+    assert card.baseline is not None
+    assert card.baseline.boards == card.splits["val"].boards
+    assert "which the model had not seen" in card.baseline.measured_on
     train, val = set(card.splits["train"].groups), set(card.splits["val"].groups)
     assert train
     assert val

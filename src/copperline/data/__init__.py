@@ -19,6 +19,7 @@ from copperline.data.images import (
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport, SkippedBoard
 from copperline.data.splits import assign_splits
+from copperline.data.statistics import GreyLevels, grey_levels
 from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset
 from copperline.data.yolo import read_yolo, write_yolo
 
@@ -26,12 +27,14 @@ __all__ = [
     "SPLITS",
     "BoardDataset",
     "BoardPair",
+    "GreyLevels",
     "ImportReport",
     "SkippedBoard",
     "Split",
     "assign_splits",
     "data_hash",
     "decode_image",
+    "grey_levels",
     "is_bare",
     "load_saved",
     "open_dataset",

@@ -1,6 +1,7 @@
 """Model versions with their cards: registered in MLflow, found by number or alias (`champion`, `challenger`), by
 file or among those shipped. MLflow is imported only when its store is opened."""
 
+from copperline.registry.baseline import Baseline
 from copperline.registry.builtin import (
     BUILTIN,
     DEFAULT_BUILTIN,
@@ -19,6 +20,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "DEFAULT_BUILTIN",
+    "Baseline",
     "BuiltinModel",
     "DescribedModel",
     "ModelCard",

@@ -6,9 +6,12 @@ from pydantic import JsonValue
 
 from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
-from copperline.registry import CHALLENGER, CHAMPION, ModelCard, ModelVersion, Registry, SplitCard
+from copperline.inspection import Detector
+from copperline.registry import CHALLENGER, CHAMPION, Baseline, ModelCard, ModelVersion, Registry, SplitCard
 from copperline.settings import Settings
 from copperline.training import TrainedModel, all_trained_on, is_golden_only
+from copperline.training.fit import validation_pairs_of
+from copperline.workflows.baselining import NOT_SEEN, SEEN, measure_baseline
 
 LIMITATIONS: tuple[str, ...] = (
     "Measured on scans like those it was trained on; conditions of another camera are not measured.",
@@ -43,7 +46,17 @@ def register_model(
     registry = Registry(settings)
     has_champion = any(CHAMPION in version.aliases for version in registry.versions())
     card = model_card(trained, dataset, settings, test)
+    card = card.model_copy(update={"baseline": validation_baseline(trained, dataset, settings)})
     return registry.register(trained.path, card, run_id=trained.run_id, alias=CHALLENGER if has_champion else CHAMPION)
+
+
+def validation_baseline(trained: TrainedModel, dataset: BoardDataset, settings: Settings) -> Baseline | None:
+    """What drift is measured against: the model's inspections of validation; of references alone, with the defects
+    that were drawn into them."""
+    pairs = validation_pairs_of(dataset, trained.config, trained.path.parent)
+    kind = "boards of validation with drawn defects" if is_golden_only(dataset) else "boards of validation"
+    remark = NOT_SEEN if trained.refit_of is None else SEEN
+    return measure_baseline(Detector.load(trained.path, settings=settings), pairs, remark, kind=kind)
 
 
 def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings, test: Evaluation | None) -> ModelCard:

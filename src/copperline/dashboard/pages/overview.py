@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import streamlit as st
@@ -258,7 +259,7 @@ def _recent(chosen: BoardFilter) -> None:
 def _downloads(data: OverviewData) -> None:
     """One file for each table that is shown, with numerators and denominators."""
     figures = [_figure_row(figure) for figure in plant_figures(data.current, data.previous)]
-    tables = {
+    tables: dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]] = {
         "figures": (
             ("figure", "value", "low_95", "high_95", "numerator", "denominator", "unit", "change"),
             [("boards", data.current.boards, None, None, None, None, "boards", None), *figures],
