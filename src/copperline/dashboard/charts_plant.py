@@ -17,6 +17,7 @@ GREY = "#8a8178"
 ACCENT = "#c8691c"
 SEQUENTIAL = "Oranges"
 MARGIN = {"l": 8, "r": 8, "t": 24, "b": 8}
+FONT = {"size": 15}
 
 
 def class_colours(taxonomy: Taxonomy, names: Sequence[str]) -> list[str]:
@@ -48,8 +49,8 @@ def pareto_chart(rows: Sequence[ParetoRow], taxonomy: Taxonomy) -> go.Figure:
         hovertemplate="up to %{x}: %{y:.1f} % of all defects<extra></extra>",
     )
     figure.update_yaxes(title="defects", rangemode="tozero", secondary_y=False)
-    figure.update_yaxes(title="cumulative %", range=[0, 108], showgrid=False, secondary_y=True)
-    return figure.update_layout(showlegend=False, margin=MARGIN, height=360)
+    figure.update_yaxes(title="cumulative %", range=[0, 105], dtick=20, showgrid=False, secondary_y=True)
+    return figure.update_layout(showlegend=False, font=FONT, margin=MARGIN, height=360)
 
 
 def rate_grid(lines: Sequence[str], classes: Sequence[str], rates: Mapping[tuple[str, str], Rate]) -> go.Figure:
@@ -88,7 +89,9 @@ def rate_grid(lines: Sequence[str], classes: Sequence[str], rates: Mapping[tuple
     )
     figure.update_xaxes(side="top", showgrid=False, type="category")
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category")
-    return figure.update_layout(margin=MARGIN | {"t": 40}, height=90 + 62 * max(len(lines), 1), dragmode=False)
+    return figure.update_layout(
+        font=FONT, margin=MARGIN | {"t": 40}, height=90 + 62 * max(len(lines), 1), dragmode=False
+    )
 
 
 def trend_chart(labels: Sequence[datetime], yields: Sequence[Rate], boards: Sequence[int], unit: str) -> go.Figure:
@@ -126,7 +129,7 @@ def trend_chart(labels: Sequence[datetime], yields: Sequence[Rate], boards: Sequ
     )
     figure.update_yaxes(title="first-pass yield, %", row=1, col=1)
     figure.update_yaxes(title=f"boards / {unit}", rangemode="tozero", row=2, col=1)
-    return figure.update_layout(showlegend=False, margin=MARGIN, height=420)
+    return figure.update_layout(showlegend=False, font=FONT, margin=MARGIN, height=420)
 
 
 def confidence_chart(
@@ -165,4 +168,6 @@ def confidence_chart(
                 col=column,
             )
     figure.update_xaxes(range=[0, 1])
-    return figure.update_layout(showlegend=False, margin=MARGIN | {"t": 40}, height=190 * rows + 40, bargap=0)
+    return figure.update_layout(
+        showlegend=False, font=FONT, margin=MARGIN | {"t": 40}, height=190 * rows + 40, bargap=0
+    )

@@ -47,11 +47,12 @@ def choose(found: Extent, *, classes: bool = True, default: Period = Period.WEEK
     settings = session.settings()
     with st.sidebar:
         st.subheader("Show", anchor=False)
-        period: Period = st.selectbox(
+        periods: list[Period] = list(Period)
+        period = st.selectbox(
             "Period",
-            list(Period),
-            index=list(Period).index(default),
-            format_func=_period_label,
+            periods,
+            index=periods.index(default),
+            format_func=lambda p: p.label,
             key="period",
             bind="query-params",
             help=f"In the plant's time zone, {settings.time_zone}; cut at full hours.",
@@ -93,10 +94,6 @@ def period_text(chosen: BoardFilter) -> str:
     zone = session.time_zone()
     since, until = chosen.since.astimezone(zone), chosen.until.astimezone(zone)
     return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} {until:%Z}"
-
-
-def _period_label(period: Period) -> str:
-    return period.label
 
 
 def _several(label: str, options: tuple[str, ...], key: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from sqlalchemy import Engine
 
@@ -23,6 +23,7 @@ from copperline.warehouse import (
     read_transaction,
     statement_text,
 )
+from copperline.workflows.control import Calendar, Grain, grouped
 
 # Up to here the trend is by the hour.
 HOURLY_UP_TO = timedelta(days=3)
@@ -136,14 +137,10 @@ def _cells(
 def _trend(by_hour: dict[datetime, BoardCounts], zone: tzinfo) -> Trend:
     """By the hour where few hours are shown, else by the plant's day."""
     hourly = not by_hour or max(by_hour) - min(by_hour) < HOURLY_UP_TO
-    parts: dict[datetime, BoardCounts] = {}
-    for hour, counts in by_hour.items():
-        local = hour.astimezone(zone)
-        start = local if hourly else datetime.combine(local.date(), time(), zone)
-        # Hours of a day are added up; so are the two hours that clocks show alike when they go back.
-        parts[start] = parts.get(start, BoardCounts()) + counts
+    grain = Grain.HOUR if hourly else Grain.DAY
+    parts = grouped(by_hour, grain, Calendar(zone, ()))
     return Trend(
-        "hour" if hourly else "day",
+        grain.value,
         tuple(parts),
         tuple(machine_yield(counts.first_passed, counts.boards) for counts in parts.values()),
         tuple(counts.boards for counts in parts.values()),

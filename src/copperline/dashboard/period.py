@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
 from copperline.warehouse import HOUR, full_hour
+from copperline.workflows.control import shift_start
 
 Range = tuple[datetime | None, datetime | None]
 
@@ -77,19 +78,6 @@ def bounds(
     if period is Period.SHIFT:
         return full_hour(shift_start(now, zone, shift_starts)), end
     return end - _LENGTHS[period], end
-
-
-def shift_start(moment: datetime, zone: tzinfo, shift_starts: tuple[time, ...]) -> datetime:
-    """When the shift began that a moment lies in, in the plant's time zone.
-
-    >>> shift_start(datetime(2026, 3, 1, 3, tzinfo=UTC), UTC, (time(6), time(14), time(22))).isoformat()
-    '2026-02-28T22:00:00+00:00'
-    """
-    today = moment.astimezone(zone).date()
-    days = (today - timedelta(days=1), today)
-    starts = [datetime.combine(day, start, zone) for day in days for start in shift_starts]
-    # As moments: where clocks go back, two of them have the same local time.
-    return max((start for start in starts if start.timestamp() <= moment.timestamp()), key=datetime.timestamp)
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

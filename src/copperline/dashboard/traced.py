@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from copperline.quality import Change, Interval, Rate
@@ -19,20 +20,20 @@ def value_text(rate: Rate) -> str:
     >>> value_text(defect_rate(3, 200)), value_text(dpu(30, 20)), value_text(defect_rate(0, 0))
     ('1.50 %', '1.500', 'not measured')
     """
-    return NOT_MEASURED if rate.value is None else _number(rate.value, rate.proportion)
+    return NOT_MEASURED if rate.value is None else number_text(rate.value, proportion=rate.proportion)
 
 
 def interval_text(rate: Rate) -> str:
     """The 95 % interval and what was counted.
 
-    >>> from copperline.quality import defect_rate
-    >>> interval_text(defect_rate(3, 200))
-    '0.51 - 4.32 % (3 of 200)'
+    >>> from copperline.quality import defect_rate, escape_rate
+    >>> interval_text(defect_rate(3, 200)), interval_text(escape_rate(0, None))
+    ('3 of 200; 95 %: 0.51 - 4.32 %', '0 counted, of how many is not known')
     """
-    counted = f"{rate.numerator:,} of {NOT_MEASURED if rate.denominator is None else f'{rate.denominator:,}'}"
-    if rate.interval is None:
-        return counted
-    return f"{_range(rate.interval, rate.proportion)} ({counted})"
+    if rate.denominator is None:
+        return f"{rate.numerator:,} counted, of how many is not known"
+    counted = f"{rate.numerator:,} of {rate.denominator:,}"
+    return counted if rate.interval is None else f"{counted}; 95 %: {_range(rate.interval, rate.proportion)}"
 
 
 def metric(label: str, change: Change, formula: str, statements: Sequence[str], *, good: str | None, key: str) -> None:
@@ -53,10 +54,20 @@ def metric(label: str, change: Change, formula: str, statements: Sequence[str], 
             value_text(rate),
             delta=_delta(change),
             delta_color={"up": "normal", "down": "inverse"}.get(good or "", "off"),  # type: ignore[arg-type]
-            delta_description=_chance(change),
         )
-        st.caption(f"95 %: {interval_text(rate)}" if rate.interval else interval_text(rate))
-        explain(f"{formula}\n\nUnit: {rate.unit}.", statements, key=key)
+        footnote(f"{interval_text(rate)}. {_chance(change)}", f"{formula}\n\nUnit: {rate.unit}.", statements, key=key)
+
+
+def chart(figure: go.Figure, *, key: str) -> None:
+    """A chart to look at: without Plotly's row of buttons, which hides what is below it."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+
+
+def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:
+    """A line below a figure or a chart, with its info button."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(text, width="stretch")
+        explain(formula, statements, key=key)
 
 
 def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
@@ -67,7 +78,7 @@ def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
         statements: SQL without parameters left open; `copperline sql` runs them.
         key: unique on the page.
     """
-    with st.popover("How", icon=":material/function:", key=f"how-{key}", type="tertiary"):
+    with st.popover(":material/info:", key=f"how-{key}", type="tertiary", help="Formula and query"):
         st.markdown(formula)
         for statement in statements:
             st.code(statement, language="sql", wrap_lines=True)
@@ -75,7 +86,8 @@ def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
             st.caption("The query as it ran; `copperline sql` runs it too.")
 
 
-def _number(value: float, proportion: bool) -> str:
+def number_text(value: float, *, proportion: bool) -> str:
+    """A figure as people read it: a proportion in per cent."""
     if proportion:
         return f"{PERCENT * value:.2f} %"
     return f"{value:,.0f}" if abs(value) >= PERCENT else f"{value:.3f}"
@@ -85,7 +97,7 @@ def _range(interval: Interval, proportion: bool) -> str:
     low, high = interval
     if proportion:
         return f"{PERCENT * low:.2f} - {PERCENT * high:.2f} %"
-    return f"{_number(low, False)} - {_number(high, False)}"
+    return f"{number_text(low, proportion=False)} - {number_text(high, proportion=False)}"
 
 
 def _delta(change: Change) -> str | None:
@@ -97,7 +109,5 @@ def _delta(change: Change) -> str | None:
 
 def _chance(change: Change) -> str:
     if change.difference is None:
-        return "previous period not measured"
-    if change.excludes_zero:
-        return "more than chance explains"
-    return "may be chance"
+        return "No change measured."
+    return "Changed more than chance explains." if change.excludes_zero else "The change may be chance."

@@ -16,7 +16,7 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, explain, metric
+from copperline.dashboard.traced import NOT_MEASURED, chart, explain, footnote, metric
 from copperline.warehouse import (
     BoardFilter,
     boards_query,
@@ -51,8 +51,9 @@ def page() -> None:
         return
     view = choose(found)
     with st.sidebar:
-        refresh = st.selectbox("Refresh", list(REFRESH), index=2, key="refresh", bind="query-params", required=True)
-    st.fragment(_content, run_every=REFRESH[refresh or "off"])(view)
+        names: list[str] = list(REFRESH)
+        refresh = st.selectbox("Refresh", names, index=2, key="refresh", bind="query-params")
+    st.fragment(_content, run_every=REFRESH[refresh])(view)
 
 
 def _content(view: View) -> None:
@@ -116,10 +117,13 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
             f"{data.current.boards:,}",
             delta=None if before is None else f"{data.current.boards - before:+,}",
             delta_color="off",
-            delta_description="against the period before" if before is not None else None,
         )
-        st.caption(f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review")
-        explain("Boards by the hour of their first inspection (`boards`).", statements, key="boards")
+        footnote(
+            f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.",
+            "Boards by the hour of their first inspection (`boards`).",
+            statements,
+            key="boards",
+        )
     for cell, figure in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
         with cell:
             definition = figure.definition
@@ -134,8 +138,8 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
     with cells[9], st.container(border=True):
         rate = discovery_rate(data.defects)
         st.metric("False discovery rate", NOT_MEASURED if rate.value is None else f"{100 * rate.value:.2f} %")
-        st.caption(f"{rate.numerator:,} of {rate.denominator:,} reviewed detections; not the false-call rate of boards")
-        explain(
+        footnote(
+            f"{rate.numerator:,} of {rate.denominator:,} reviewed detections. It is not the false-call rate of boards.",
             "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + "
             "`confirmed`), of the chosen classes.",
             [data.statements["defects"]],
@@ -147,12 +151,12 @@ def _pareto(data: OverviewData) -> None:
     st.subheader("Which defects", anchor=False)
     taxonomy = session.settings().taxonomy
     if data.pareto:
-        st.plotly_chart(pareto_chart(data.pareto, taxonomy), key="pareto", config={"displayModeBar": False})
+        chart(pareto_chart(data.pareto, taxonomy), key="pareto")
     else:
         st.caption("No defect in this view.")
     false = sum(data.false_calls.values())
-    st.caption(f"Detections of the boards' latest inspections; {false:,} false calls are left out.")
-    explain(
+    footnote(
+        f"Detections of the boards' latest inspections; {false:,} false calls are left out.",
         "Detections by class (`defects` - `false_calls`), in descending order; the line is the cumulative share.",
         [data.statements["defects"]],
         key="pareto-how",
@@ -173,8 +177,8 @@ def _grid(data: OverviewData, chosen: BoardFilter) -> None:
         selection_mode="points",
         config={"displayModeBar": False},
     )
-    st.caption("Share of inspected boards with at least one such defect. Click a square to see its boards.")
-    explain(
+    footnote(
+        "Share of inspected boards with at least one such defect. Click a square to see its boards.",
         "Boards with a detection of the class that is no false call (`hourly_defects.boards`) / inspected boards of "
         "the line (`hourly_boards.boards`).",
         [data.statements["defects"], data.statements["lines"]],
@@ -201,11 +205,9 @@ def _boards_of(chosen: BoardFilter, line: str, name: str) -> None:
 def _trend(data: OverviewData) -> None:
     trend = data.trend
     st.subheader(f"First-pass yield by {trend.unit}", anchor=False)
-    st.plotly_chart(
-        trend_chart(trend.starts, trend.yields, trend.boards, trend.unit), key="trend", config={"displayModeBar": False}
-    )
-    st.caption("Machine's calls, with 95 % intervals. Hours and days without a board are left out.")
-    explain(
+    chart(trend_chart(trend.starts, trend.yields, trend.boards, trend.unit), key="trend")
+    footnote(
+        "Machine's calls, with 95 % intervals. Hours and days without a board are left out.",
         f"`first_passed` / `boards` of each {trend.unit} in the plant's time zone, {session.settings().time_zone}.",
         [data.statements["hours"]],
         key="trend-how",
@@ -218,18 +220,15 @@ def _confidences(data: OverviewData, chosen: BoardFilter) -> None:
     latest = trace_board(session.engine(), newest[0].board_id).inspections[0]
     point = json.loads(latest.operating_point)
     if data.confidences:
-        st.plotly_chart(
+        chart(
             confidence_chart(data.confidences, point.get("thresholds", {}), session.settings().taxonomy),
             key="confidences",
-            config={"displayModeBar": False},
         )
     else:
         st.caption("No detection in this view.")
-    st.caption(
+    footnote(
         f"Dashed: the operating point of the newest board shown, {plain(latest.model_name)} "
-        f"{plain(latest.model_version)}. Detections below it are not kept, so nothing lies left of it."
-    )
-    explain(
+        f"{plain(latest.model_version)}. Detections below it are not kept, so nothing lies left of it.",
         f"Detections of the boards' latest inspections in 20 bins of confidence. The operating point was chosen for: "
         f"{plain(point.get('criterion', NOT_MEASURED))}.",
         [data.statements["confidences"]],
