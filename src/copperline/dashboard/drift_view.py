@@ -110,16 +110,13 @@ def _drift_footnote(drift: Drift | None, quantity: Quantity, chosen: BoardFilter
             f"{VERDICTS[drift.verdict]}: PSI {drift.psi:.3f}{distance}; {drift.baseline_samples:,} values in the "
             f"baseline, {drift.current_samples:,} now."
         )
+    query = count_values(chosen, quantity, ("detected_class",) if quantity.by_class else ())
     footnote(
         text,
         "Population stability index over 20 equal bins (neighbours taken together where values are few): "
-        "sum (now - before) ln(now / before), of shares. Below 0.1 no drift, above 0.25 major: a convention, not a test. "
-        "Boards of a validation set are nearly all defective, so shares of calls and classes are not compared.",
-        [
-            statement_text(
-                session.engine(), count_values(chosen, quantity, ("detected_class",) if quantity.by_class else ())
-            )
-        ],
+        "sum (now - before) ln(now / before), of shares. Below 0.1 no drift, above 0.25 major: a convention, not a "
+        "test. Boards of a validation set are nearly all defective, so shares of calls and classes are not compared.",
+        [statement_text(session.engine(), query)],
         key=f"drift-{quantity.name}",
     )
 

@@ -12,7 +12,8 @@ from copperline.dashboard.drift_view import drift_view
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, chart as draw, explain, footnote, number_text, value_text
+from copperline.dashboard.traced import NOT_MEASURED, explain, footnote, value_text
+from copperline.dashboard.traced import chart as draw
 from copperline.quality import WESTERN_ELECTRIC_RULES, dpmo_of_products
 from copperline.warehouse import (
     BoardCounts,
@@ -28,10 +29,6 @@ from copperline.workflows.control import Calendar, Grain, Kind, PlantChart, plan
 KINDS: dict[str, Kind] = {"p: boards that fail": "p", "u: defects per board": "u"}
 SPLITS = {"line": "line_id", "product": "product_type", "line and product": "line_id, product_type", "whole plant": ""}
 LIMITS = {"where the points call for them": None, "always": True, "never": False}
-    "none": ":material/check_circle: no drift",
-    "moderate": ":material/help: moderate drift",
-    "major": ":material/warning: major drift",
-}
 MAX_CHARTS = 12
 
 
