@@ -15,11 +15,12 @@ from copperline.errors import CopperlineError
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """A page of the dashboard: module in `pages`, title, Material icon."""
+    """A page of the dashboard: module in `pages`, title, Material icon, and whether the menu has it."""
 
     module: str
     title: str
     icon: str
+    in_menu: bool = True
 
     @property
     def url_path(self) -> str:
@@ -33,6 +34,7 @@ PAGES = (
     PageEntry("process_control", "Process Control", ":material/show_chart:"),
     PageEntry("models", "Models", ":material/deployed_code:"),
     PageEntry("about", "About", ":material/info:"),
+    PageEntry("board", "Board", ":material/memory:", in_menu=False),
 )
 
 
@@ -49,7 +51,12 @@ def main() -> None:
 
 def _navigable(entry: PageEntry) -> st.Page:
     return st.Page(
-        _guarded(entry), title=entry.title, icon=entry.icon, url_path=entry.url_path, default=entry is PAGES[0]
+        _guarded(entry),
+        title=entry.title,
+        icon=entry.icon,
+        url_path=entry.url_path,
+        default=entry is PAGES[0],
+        visibility="visible" if entry.in_menu else "hidden",
     )
 
 

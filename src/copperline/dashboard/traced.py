@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -48,14 +50,27 @@ def metric(label: str, change: Change, formula: str, statements: Sequence[str], 
         key: of the info button, unique on the page.
     """
     rate = change.current
-    with st.container(border=True):
-        st.metric(
-            label,
-            value_text(rate),
-            delta=_delta(change),
-            delta_color={"up": "normal", "down": "inverse"}.get(good or "", "off"),  # type: ignore[arg-type]
-        )
-        footnote(f"{interval_text(rate)}. {_chance(change)}", f"{formula}\n\nUnit: {rate.unit}.", statements, key=key)
+    with card(label, f"{formula}\n\nUnit: {rate.unit}.", statements, key=key):
+        if rate.value is None:
+            # As large text it would be cut off.
+            st.markdown(f"#### {NOT_MEASURED}")
+        else:
+            colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off")
+            st.metric(
+                label, value_text(rate), _delta(change), delta_color=colour, label_visibility="collapsed", border=False
+            )
+        st.caption(f"{interval_text(rate)}. {_chance(change)}")
+
+
+@contextmanager
+def card(label: str, formula: str, statements: Sequence[str], *, key: str) -> Iterator[None]:
+    """A frame with a label and its info button, around a figure."""
+    with st.container(border=True, height="stretch", gap="small"):
+        name, how = st.columns([4, 1], vertical_alignment="center", gap=None)
+        name.markdown(label)
+        with how:
+            explain(formula, statements, key=key)
+        yield
 
 
 def chart(figure: go.Figure, *, key: str) -> None:
@@ -65,8 +80,9 @@ def chart(figure: go.Figure, *, key: str) -> None:
 
 def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:
     """A line below a figure or a chart, with its info button."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(text, width="stretch")
+    words, how = st.columns([11, 1], vertical_alignment="center", gap=None)
+    words.caption(text)
+    with how:
         explain(formula, statements, key=key)
 
 

@@ -53,7 +53,7 @@ from copperline.warehouse.review_queue import (
 )
 from copperline.warehouse.reviews import Judgement, record_disposition, record_dispositions
 from copperline.warehouse.schema import SCHEMA_VERSION
-from copperline.warehouse.simulated import simulate_metadata
+from copperline.warehouse.simulated import simulate_metadata, simulated_time
 from copperline.warehouse.sql import Predict, Result, format_value, json_value, run_sql
 from copperline.warehouse.tallies import differences, rebuild_derived
 from copperline.warehouse.writer import (
@@ -120,6 +120,7 @@ __all__ = [
     "run_sql",
     "shared_judgements",
     "simulate_metadata",
+    "simulated_time",
     "statement_text",
     "trace_board",
     "write_boards",

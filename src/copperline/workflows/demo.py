@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,10 +18,12 @@ from copperline.settings import Settings
 from copperline.training import TrainConfig, World, fit, training_progress
 from copperline.warehouse import (
     BoardCounts,
+    InspectionRecord,
     lines_counts,
     open_warehouse,
     place,
     simulate_metadata,
+    simulated_time,
     write_boards,
     write_inspection,
 )
@@ -130,18 +131,17 @@ def run_demo(
         detector = Detector.load(str(version.version), settings=settings)
         engine = open_warehouse(settings.warehouse)
         try:
+            boards = simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date())
+            write_boards(engine, boards)
+            # Seconds, so that a later version's inspection of the same board is the later one.
+            times = {b.board_id: simulated_time(b) + timedelta(seconds=version.version) for b in boards}
+
+            def write(record: InspectionRecord) -> bool:
+                dated = replace(record, inspected_at=times[record.board_id])
+                return write_inspection(engine, dated, detector.taxonomy)
+
             with progress("Inspecting") as report_progress:
-                batch = inspect_pairs(
-                    detector,
-                    test_pairs,
-                    partial(write_inspection, engine, taxonomy=detector.taxonomy),
-                    station_id=STATION,
-                    progress=report_progress,
-                )
-            write_boards(
-                engine,
-                simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date()),
-            )
+                batch = inspect_pairs(detector, test_pairs, write, station_id=STATION, progress=report_progress)
             lines = lines_counts(engine)
         finally:
             engine.dispose()

@@ -16,7 +16,7 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, chart, explain, footnote, metric
+from copperline.dashboard.traced import NOT_MEASURED, card, chart, explain, footnote, interval_text, metric, value_text
 from copperline.warehouse import (
     BoardFilter,
     boards_query,
@@ -110,20 +110,17 @@ def _nothing_here(view: View) -> None:
 def _figures(data: OverviewData, chosen: BoardFilter) -> None:
     statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
     cells = [column for _ in range(3) for column in st.columns(FIGURES_A_ROW)]
-    with cells[0], st.container(border=True):
+    counted = "Boards by the hour of their first inspection (`boards`)."
+    with cells[0], card("Boards inspected", counted, statements, key="boards"):
         before = None if data.previous is None else data.previous.boards
         st.metric(
             "Boards inspected",
             f"{data.current.boards:,}",
-            delta=None if before is None else f"{data.current.boards - before:+,}",
+            None if before is None else f"{data.current.boards - before:+,}",
             delta_color="off",
+            label_visibility="collapsed",
         )
-        footnote(
-            f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.",
-            "Boards by the hour of their first inspection (`boards`).",
-            statements,
-            key="boards",
-        )
+        st.caption(f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.")
     for cell, figure in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
         with cell:
             definition = figure.definition
@@ -135,16 +132,14 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
                 good=definition.better,
                 key=definition.key,
             )
-    with cells[9], st.container(border=True):
-        rate = discovery_rate(data.defects)
-        st.metric("False discovery rate", NOT_MEASURED if rate.value is None else f"{100 * rate.value:.2f} %")
-        footnote(
-            f"{rate.numerator:,} of {rate.denominator:,} reviewed detections. It is not the false-call rate of boards.",
-            "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + "
-            "`confirmed`), of the chosen classes.",
-            [data.statements["defects"]],
-            key="fdr",
-        )
+    rate = discovery_rate(data.defects)
+    formula = (
+        "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + `confirmed`), "
+        "of the chosen classes. It is not the false-call rate of boards."
+    )
+    with cells[9], card("False discovery rate", formula, [data.statements["defects"]], key="fdr"):
+        st.markdown(f"#### {value_text(rate)}")
+        st.caption(f"{interval_text(rate)}, reviewed detections.")
 
 
 def _pareto(data: OverviewData) -> None:

@@ -119,10 +119,7 @@ def _alarms(plants: dict[str, PlantChart]) -> None:
         icon=":material/notifications_active:",
     )
     st.dataframe(
-        [
-            {"raised": at, "chart": name, "rule": alarm.rule, "what": alarm.text, "side": alarm.side}
-            for at, name, alarm in alarms
-        ],
+        [{"raised": at, "chart": name, "rule": alarm.rule, "what": alarm.text} for at, name, alarm in alarms],
         key="alarms",
         hide_index=True,
         height=min(38 * (len(alarms) + 1), 270),
