@@ -13,6 +13,7 @@ import streamlit as st
 from copperline.data.images import Image, read_grey
 from copperline.detections import Detections, FloatArray
 from copperline.errors import DataError
+from copperline.evaluation.drawing import bgr, scaled, solid_box
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 from copperline.warehouse import DetectionRow
 
@@ -33,24 +34,33 @@ def board_image(path: str | None) -> Image | str:
         return error.problem
 
 
-def cut_out(image: Image, box: tuple[float, float, float, float], size: int = THUMBNAIL) -> Image:
+def cut_out(
+    image: Image, box: tuple[float, float, float, float], size: int = THUMBNAIL, *, outline: str | None = None
+) -> Image:
     """A square around a box, enlarged to `size` px, at the image's edges moved inwards.
 
     Args:
         image: (H, W) uint8.
         box: x_center, y_center, width, height as fractions of the image.
+        outline: colour to draw the box in, `#rrggbb`; None: it is not drawn.
 
     Returns:
-        (size, size) uint8.
+        (size, size, 3) uint8 BGR.
     """
     height, width = image.shape[:2]
     side = max(box[2] * width, box[3] * height)
     half = int(min(max((0.5 + CONTEXT) * side, 24), min(height, width) / 2))
     x = int(np.clip(box[0] * width, half, width - half))
     y = int(np.clip(box[1] * height, half, height - half))
-    part = image[y - half : y + half, x - half : x + half]
-    how = cv2.INTER_AREA if part.shape[0] > size else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(part, (size, size), interpolation=how), dtype=np.uint8)
+    part = cv2.cvtColor(image[y - half : y + half, x - half : x + half], cv2.COLOR_GRAY2BGR)
+    scale = size / part.shape[0]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    square = np.asarray(cv2.resize(part, (size, size), interpolation=how), dtype=np.uint8)
+    if outline is not None:
+        left, top = (box[0] - box[2] / 2) * width - x + half, (box[1] - box[3] / 2) * height - y + half
+        corners = np.array([left, top, left + box[2] * width, top + box[3] * height])
+        solid_box(square, scaled(corners, scale), bgr(outline))
+    return square
 
 
 def thumbnail_url(path: str, detection: DetectionRow | None) -> str | None:

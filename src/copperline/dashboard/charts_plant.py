@@ -163,7 +163,8 @@ def confidence_chart(
             figure.add_vline(
                 x=thresholds[name],
                 line={"dash": "dash", "width": 2, "color": GREY},
-                annotation={"text": f"{thresholds[name]:.2f}", "font": {"size": 12}},
+                annotation={"text": f"{thresholds[name]:.2f}", "font": {"size": 13}},
+                annotation_position="top left",
                 row=row,
                 col=column,
             )

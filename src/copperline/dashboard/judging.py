@@ -135,10 +135,12 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
 def _judge_each(inspection: InspectionTrace, pictures: Pictures, note: str, *, allowed: bool) -> list[Judgement] | None:
     """Each detection cut out, beside the same place of the reference, with its own decision."""
     choices: dict[str, str | None] = {}
+    taxonomy = taxonomy_for(inspection.detections, session.settings().taxonomy)
     columns = st.columns(2)
     for position, detection in enumerate(inspection.detections):
         with columns[position % 2], st.container(border=True):
-            st.image(_pair(pictures, detection), width="stretch")
+            colour = taxonomy.by_name(detection.defect_class).colour
+            st.image(_pair(pictures, detection, colour), channels="BGR", width="stretch")
             choices[detection.inference_id] = _choice(detection, allowed=allowed)
     chosen = [
         Judgement(
@@ -168,15 +170,13 @@ def _choice(detection: DetectionRow, *, allowed: bool) -> str | None:
     )
 
 
-def _pair(pictures: Pictures, detection: DetectionRow) -> Image:
-    """The detection's place in the test image and, right of it, in the reference."""
+def _pair(pictures: Pictures, detection: DetectionRow, colour: str) -> Image:
+    """The detection's place in the test image and, right of it, in the reference; BGR."""
     assert not isinstance(pictures.test, str)
-    parts = [cut_out(pictures.test, detection.box, CROP)]
+    parts = [cut_out(pictures.test, detection.box, CROP, outline=colour)]
     if not isinstance(pictures.reference, str):
-        parts.append(cut_out(pictures.reference, detection.box, CROP))
-    gap = np.full((CROP, 8), 128, dtype=np.uint8)
-    row = cv2.hconcat([parts[0], gap, parts[1]]) if len(parts) > 1 else parts[0]
-    return np.asarray(row, dtype=np.uint8)
+        parts += [np.full((CROP, 8, 3), 128, dtype=np.uint8), cut_out(pictures.reference, detection.box, CROP)]
+    return np.asarray(cv2.hconcat(parts), dtype=np.uint8)
 
 
 def _summary(decided: list[Judgement]) -> str:

@@ -18,6 +18,7 @@ from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.tables import dispositions, inspections
 
 AUDIT_HOURS = 24
+SECOND_LOOK_OF = 1000
 
 
 class Queue(StrEnum):
@@ -28,7 +29,7 @@ class Queue(StrEnum):
     AUDIT = "audit"
     """Called PASS and not reviewed, in an order that does not depend on anything of the board: a random sample."""
     SECOND_LOOK = "second-look"
-    """Reviewed by somebody else: two opinions on one board tell how far reviewers agree."""
+    """Of the latest decisions of others: two opinions on one board tell how far reviewers agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,16 @@ def queue_query(queue: Queue, chosen: BoardFilter, *, reviewer: str, limit: int 
         # An inspection's id is a hash: its order is as good as drawn by lot, and the same for everybody.
         return query.where(state.call == Call.PASS.value, state.verdict.is_(None)).order_by(state.inspection_id)
     own = exists().where(dispositions.c.inspection_id == state.inspection_id, dispositions.c.reviewer == reviewer)
-    judged = select(dispositions.c.inspection_id).where(dispositions.c.reviewer != reviewer)
-    return query.where(state.inspection_id.in_(judged), ~own).order_by(state.inspection_id)
+    others = (
+        select(dispositions.c.inspection_id)
+        .where(dispositions.c.reviewer != reviewer)
+        .order_by(dispositions.c.decided_at.desc())
+        .limit(SECOND_LOOK_OF)
+        .subquery()
+    )
+    judged = select(inspections.c.board_id).join(others, others.c.inspection_id == inspections.c.inspection_id)
+    latest = state.inspection_id.in_(select(others.c.inspection_id))
+    return query.where(state.board_id.in_(judged), latest, ~own).order_by(state.inspection_id)
 
 
 def review_progress(engine: Engine, chosen: BoardFilter) -> ReviewProgress:
