@@ -17,7 +17,7 @@ from copperline.evaluation.drawing import bgr, scaled, solid_box
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 from copperline.warehouse import DetectionRow
 
-THUMBNAIL = 96
+THUMBNAIL = 64
 # Around a defect's box, as a share of its longer side: enough copper to see what it should be.
 CONTEXT = 1.5
 OTHER_COLOUR = "#8a8178"

@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from copperline.dashboard import session
-from copperline.dashboard.board_pictures import thumbnail_url
+from copperline.dashboard.board_pictures import THUMBNAIL, thumbnail_url
 from copperline.dashboard.filters import name_or_unknown
 from copperline.warehouse import BoardRow, DetectionRow
+
+# Longer tables scroll.
+FULL_HEIGHT = 12
 
 
 def board_link(board_id: str) -> str:
@@ -36,6 +39,7 @@ def board_table(
             {
                 **({"picture": thumbnail_url(row.image_path, found[0] if found else None)} if detections else {}),
                 "board": row.board_id,
+                "page": board_link(row.board_id),
                 # A wall clock of the plant: the browser's own zone may be another.
                 "inspected": row.inspected_at.astimezone(zone).replace(tzinfo=None),
                 "call": row.call.value,
@@ -45,20 +49,20 @@ def board_table(
                 "product": name_or_unknown(row.product_type),
                 "model": f"{row.model_name} {row.model_version}",
                 "review": row.verdict or ("waits" if row.call.value != "PASS" else "not reviewed"),
-                "all of it": board_link(row.board_id),
             }
         )
     st.dataframe(
         records,
         key=key,
         hide_index=True,
-        row_height=72 if detections else None,
+        height="content" if len(rows) <= FULL_HEIGHT else "auto",
+        row_height=THUMBNAIL if detections else None,
         column_config={
-            "picture": st.column_config.ImageColumn("picture", width="small"),
+            "picture": st.column_config.ImageColumn("picture", width=THUMBNAIL + 8),
             "inspected": st.column_config.DatetimeColumn(
                 f"inspected ({session.settings().time_zone})", format="YYYY-MM-DD HH:mm:ss"
             ),
             "lowest confidence": st.column_config.NumberColumn(format="%.3f"),
-            "all of it": st.column_config.LinkColumn("board's page", display_text="open"),
+            "page": st.column_config.LinkColumn("page", display_text="open", help="All that is known of the board."),
         },
     )

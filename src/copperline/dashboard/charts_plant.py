@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -18,6 +19,8 @@ ACCENT = "#c8691c"
 SEQUENTIAL = "Oranges"
 MARGIN = {"l": 8, "r": 8, "t": 24, "b": 8}
 FONT = {"size": 15}
+# Up to here each count has its own tick.
+FEW = 4
 
 
 def class_colours(taxonomy: Taxonomy, names: Sequence[str]) -> list[str]:
@@ -48,41 +51,49 @@ def pareto_chart(rows: Sequence[ParetoRow], taxonomy: Taxonomy) -> go.Figure:
         secondary_y=True,
         hovertemplate="up to %{x}: %{y:.1f} % of all defects<extra></extra>",
     )
-    figure.update_yaxes(title="defects", rangemode="tozero", secondary_y=False)
+    figure.update_yaxes(title="defects", **_counts(row.count for row in rows), secondary_y=False)
     figure.update_yaxes(title="cumulative %", range=[0, 105], dtick=20, showgrid=False, secondary_y=True)
     return figure.update_layout(showlegend=False, font=FONT, margin=MARGIN, height=360)
 
 
 def rate_grid(lines: Sequence[str], classes: Sequence[str], rates: Mapping[tuple[str, str], Rate]) -> go.Figure:
-    """Lines x classes as shaded squares that can be clicked: boards with such a defect per inspected board.
+    """Lines x classes as shaded cells that can be clicked: boards with such a defect per inspected board, in %.
 
-    A scatter of squares and not a heatmap, because only points answer a click. A point's customdata is (line, class).
+    A heatmap, whose cells are as wide as there is room, and over it a scatter of their figures, because only points
+    answer a click. A point's customdata is (line, class, "n of m").
     """
     cells = [(line, name) for line in lines for name in classes]
     values = [rates[cell].value for cell in cells]
     shades = [PERCENT * value if value is not None else 0 for value in values]
     highest = max(shades, default=0) or 1
-    texts = ["-" if value is None else f"{PERCENT * value:.1f} %" for value in values]
+    texts = ["-" if value is None else f"{PERCENT * value:.1f}" for value in values]
     counts = [f"{rates[cell].numerator:,} of {rates[cell].denominator:,}" for cell in cells]
+    columns, rows = [name for _, name in cells], [line for line, _ in cells]
     figure = go.Figure(
+        go.Heatmap(
+            x=columns,
+            y=rows,
+            z=shades,
+            zmin=0,
+            zmax=highest,
+            colorscale=SEQUENTIAL,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
         go.Scatter(
-            x=[name for _, name in cells],
-            y=[line for line, _ in cells],
+            x=columns,
+            y=rows,
             mode="markers+text",
-            marker={
-                "symbol": "square",
-                "size": 54,
-                "color": shades,
-                "colorscale": SEQUENTIAL,
-                "cmin": 0,
-                "cmax": highest,
-                "line": {"width": 1, "color": GREY},
-            },
+            marker={"symbol": "square", "size": 44, "color": "rgba(0,0,0,0)"},
             text=texts,
             # Dark letters on the light shades and light ones on the dark, in both themes.
             textfont={"color": ["#ffffff" if shade > 0.6 * highest else "#1f1a17" for shade in shades], "size": 14},
             customdata=[[line, name, count] for (line, name), count in zip(cells, counts, strict=True)],
-            hovertemplate="%{customdata[0]}, %{customdata[1]}: %{text} of boards (%{customdata[2]})<extra></extra>",
+            hovertemplate="%{customdata[0]}, %{customdata[1]}: %{text} % of boards (%{customdata[2]})<extra></extra>",
             # A click must not fade the others: it is a question, not a highlight.
             unselected={"marker": {"opacity": 1}},
         )
@@ -90,7 +101,7 @@ def rate_grid(lines: Sequence[str], classes: Sequence[str], rates: Mapping[tuple
     figure.update_xaxes(side="top", showgrid=False, type="category")
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category")
     return figure.update_layout(
-        font=FONT, margin=MARGIN | {"t": 40}, height=90 + 62 * max(len(lines), 1), dragmode=False
+        font=FONT, margin=MARGIN | {"t": 40}, height=90 + 56 * max(len(lines), 1), dragmode=False
     )
 
 
@@ -128,7 +139,7 @@ def trend_chart(labels: Sequence[datetime], yields: Sequence[Rate], boards: Sequ
         col=1,
     )
     figure.update_yaxes(title="first-pass yield, %", row=1, col=1)
-    figure.update_yaxes(title=f"boards / {unit}", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title=f"boards / {unit}", **_counts(boards), row=2, col=1)
     return figure.update_layout(showlegend=False, font=FONT, margin=MARGIN, height=420)
 
 
@@ -168,7 +179,13 @@ def confidence_chart(
                 row=row,
                 col=column,
             )
+        figure.update_yaxes(_counts(histograms[name]), row=row, col=column)
     figure.update_xaxes(range=[0, 1])
     return figure.update_layout(
         showlegend=False, font=FONT, margin=MARGIN | {"t": 40}, height=190 * rows + 40, bargap=0
     )
+
+
+def _counts(values: Iterable[int]) -> dict[str, Any]:
+    """Of an axis of counts: from 0, and no ticks between whole numbers where they are small."""
+    return {"rangemode": "tozero", **({"dtick": 1} if max(values, default=0) <= FEW else {})}

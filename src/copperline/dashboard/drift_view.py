@@ -83,6 +83,7 @@ def _confidence_drift(chosen: BoardFilter, baseline: Baseline) -> None:
             ],
             key="drift-classes",
             hide_index=True,
+            placeholder="-",
             column_config={"PSI": st.column_config.NumberColumn(format="%.3f")},
         )
     _drift_footnote(found.together, CONFIDENCE, chosen)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -19,6 +21,15 @@ def plain(text: object) -> str:
     '\\<b\\>a\\_b\\</b\\> \\:red\\[x\\]'
     """
     return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+@contextmanager
+def failures_shown() -> Iterator[None]:
+    """Shows what goes wrong inside, as the shell does around a page: for a part that runs again by itself."""
+    try:
+        yield
+    except CopperlineError as error:
+        show_failure(error)
 
 
 def show_failure(error: CopperlineError) -> None:

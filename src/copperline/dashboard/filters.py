@@ -12,6 +12,7 @@ from copperline.dashboard.period import Period, bounds
 from copperline.warehouse import BoardFilter, Extent, ModelVersionKey
 
 UNKNOWN = "unknown"
+CLASSES_HELP = "For counts of defects and lists of boards. A call is made for all classes together."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def choose(found: Extent, *, classes: bool = True, default: Period = Period.WEEK
             placeholder="All",
             help="Of the boards' latest inspection.",
         )
-        names = _several("Defect class", settings.taxonomy.names, "class") if classes else ()
+        names = _several("Defect class", settings.taxonomy.names, "class", CLASSES_HELP) if classes else ()
     chosen = BoardFilter(None, None, lines, products, tuple(models), names)
     return View(chosen, period, dates).at(now)
 
@@ -96,9 +97,9 @@ def period_text(chosen: BoardFilter) -> str:
     return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} {until:%Z}"
 
 
-def _several(label: str, options: tuple[str, ...], key: str) -> tuple[str, ...]:
+def _several(label: str, options: tuple[str, ...], key: str, hint: str | None = None) -> tuple[str, ...]:
     chosen = st.multiselect(
-        label, options, format_func=name_or_unknown, key=key, bind="query-params", placeholder="All"
+        label, options, format_func=name_or_unknown, key=key, bind="query-params", placeholder="All", help=hint
     )
     return tuple(chosen)
 

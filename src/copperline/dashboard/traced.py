@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from copperline.quality import Change, Interval, Rate
 
 NOT_MEASURED = "not measured"
 PERCENT = 100
+# Of one card, in px: "100.00 %" fits in any font, and four cards stand in a row on a laptop's screen.
+CARD_WIDTH = 236
 
 
 def value_text(rate: Rate) -> str:
@@ -50,26 +52,41 @@ def metric(label: str, change: Change, formula: str, statements: Sequence[str], 
         key: of the info button, unique on the page.
     """
     rate = change.current
+    # Green and red are for what is more than chance; the rest is grey.
+    colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off") if change.excludes_zero else "off"
     with card(label, f"{formula}\n\nUnit: {rate.unit}.", statements, key=key):
-        if rate.value is None:
-            # As large text it would be cut off.
-            st.markdown(f"#### {NOT_MEASURED}")
-        else:
-            colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off")
-            st.metric(
-                label, value_text(rate), _delta(change), delta_color=colour, label_visibility="collapsed", border=False
-            )
+        large(label, rate, _delta(change), colour=colour)
         st.caption(f"{interval_text(rate)}. {_chance(change)}")
+
+
+def large(label: str, rate: Rate, delta: str | None = None, *, colour: Any = "off") -> None:
+    """The value, in large figures."""
+    if rate.value is None:
+        # As large text it would be cut off.
+        st.markdown(f"#### {NOT_MEASURED}")
+        return
+    arrow: Any = "auto" if delta and any(digit in "123456789" for digit in delta) else "off"
+    st.metric(
+        label,
+        value_text(rate),
+        delta,
+        delta_color=colour,
+        delta_arrow=arrow,
+        label_visibility="collapsed",
+        border=False,
+    )
+
+
+def cards() -> Any:
+    """A row for cards: as many side by side as the window has room for."""
+    return st.container(horizontal=True)
 
 
 @contextmanager
 def card(label: str, formula: str, statements: Sequence[str], *, key: str) -> Iterator[None]:
     """A frame with a label and its info button, around a figure."""
-    with st.container(border=True, height="stretch", gap="small"):
-        name, how = st.columns([4, 1], vertical_alignment="center", gap=None)
-        name.markdown(label)
-        with how:
-            explain(formula, statements, key=key)
+    with st.container(border=True, width=CARD_WIDTH, height="stretch", gap="small"):
+        _with_button(lambda: st.markdown(label), formula, statements, key)
         yield
 
 
@@ -80,10 +97,7 @@ def chart(figure: go.Figure, *, key: str) -> None:
 
 def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:
     """A line below a figure or a chart, with its info button."""
-    words, how = st.columns([11, 1], vertical_alignment="center", gap=None)
-    words.caption(text)
-    with how:
-        explain(formula, statements, key=key)
+    _with_button(lambda: st.caption(text), formula, statements, key)
 
 
 def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
@@ -103,10 +117,22 @@ def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
 
 
 def number_text(value: float, *, proportion: bool) -> str:
-    """A figure as people read it: a proportion in per cent."""
+    """A figure as people read it: a proportion in per cent.
+
+    >>> [number_text(value, proportion=False) for value in (1450.2, 50.89, 1.5)], number_text(0.015, proportion=True)
+    (['1,450', '50.9', '1.500'], '1.50 %')
+    """
     if proportion:
         return f"{PERCENT * value:.2f} %"
-    return f"{value:,.0f}" if abs(value) >= PERCENT else f"{value:.3f}"
+    return f"{value:,.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3}f}"
+
+
+def _with_button(words: Callable[[], object], formula: str, statements: Sequence[str], key: str) -> None:
+    """Text, and its info button at the right edge however narrow the page is."""
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap=None):
+        with st.container():
+            words()
+        explain(formula, statements, key=key)
 
 
 def _range(interval: Interval, proportion: bool) -> str:

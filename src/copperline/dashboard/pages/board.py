@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
+from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.traced import NOT_MEASURED
 from copperline.warehouse import BoardTrace, InspectionTrace, trace_board
 
 
 def page() -> None:
     """Draws the page of the board that the URL names: `board?board=ID`."""
-    board_id = st.query_params.get("board")
+    board_id = st.text_input("Board", key="board", bind="query-params", placeholder="Its serial number")
     if not board_id:
-        empty_state("Which board?", next_step="Open a board from a list on another page, or give its id here.")
-        st.text_input("Board", key="board", bind="query-params")
+        empty_state("Which board?", next_step="Open a board from a list on another page, or give its number above.")
         return
     trace = trace_board(session.engine(), board_id)
     _metadata(trace)
@@ -72,40 +70,41 @@ def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
                     "reviewer": d.reviewer,
                     "disposition": d.disposition.value,
                     "of": "whole board" if d.inference_id is None else f"detection {d.inference_id}",
-                    "note": d.note,
+                    "note": d.note or "",
                 }
                 for d in inspection.dispositions
             ],
             key=f"dispositions-{inspection.inspection_id}",
             hide_index=True,
+            column_config={
+                "decided": st.column_config.DatetimeColumn(
+                    f"decided ({session.settings().time_zone})", format="YYYY-MM-DD HH:mm:ss"
+                )
+            },
         )
     _trace(inspection)
 
 
 def _trace(inspection: InspectionTrace) -> None:
     """What an auditor asks for: which images, which model, which thresholds."""
-    point = json.loads(inspection.operating_point)
+    point = operating_point(inspection.operating_point)
     facts = {
         "inspection": inspection.inspection_id,
         "station": inspection.station_id,
         "model": f"{inspection.model_name} {inspection.model_version}",
-        "operating point": point.get("criterion", NOT_MEASURED),
-        "thresholds": ", ".join(f"{name} {value:.2f}" for name, value in point.get("thresholds", {}).items()),
+        "operating point": point.criterion,
+        "thresholds": ", ".join(f"{name} {value:.2f}" for name, value in point.thresholds.items()),
         "test image": inspection.image_path,
-        "its SHA-256": inspection.image_sha256,
+        "test image's SHA-256": inspection.image_sha256,
         "reference": inspection.reference_path or "none",
-        "its SHA-256 ": inspection.reference_sha256 or "none",
+        "reference's SHA-256": inspection.reference_sha256 or "none",
         "registration score": _number(inspection.registration_score),
         "brightness": _number(inspection.brightness),
         "contrast": _number(inspection.contrast),
         "latency": f"{inspection.latency_ms:.1f} ms",
         "review found": inspection.verdict or "not reviewed",
     }
-    st.dataframe(
-        [{"": name.strip(), "value": value} for name, value in facts.items()],
-        key=f"trace-{inspection.inspection_id}",
-        hide_index=True,
-    )
+    st.table({name: plain(value) for name, value in facts.items()}, border="horizontal")
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -12,11 +11,14 @@ from copperline.dashboard import session
 from copperline.dashboard.board_table import board_table
 from copperline.dashboard.charts_plant import confidence_chart, pareto_chart, rate_grid, trend_chart
 from copperline.dashboard.exports import csv_bytes
-from copperline.dashboard.failures import empty_state, plain
+from copperline.dashboard.failures import empty_state, failures_shown, plain
 from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
+from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, card, chart, explain, footnote, interval_text, metric, value_text
+from copperline.dashboard.traced import card, cards, chart, footnote, interval_text, large, metric
+from copperline.quality import Rate
+from copperline.taxonomy import Disposition
 from copperline.warehouse import (
     BoardFilter,
     boards_query,
@@ -32,9 +34,10 @@ from copperline.workflows.plant_figures import PlantFigure, discovery_rate, plan
 REFRESH = {"off": None, "every 30 seconds": 30, "every minute": 60, "every 5 minutes": 300}
 # Clocks of stations are seldom set to the second.
 CLOCK_TOLERANCE = timedelta(minutes=5)
-RECENT = 12
+RECENT = 8
 DRILL_DOWN = 50
-FIGURES_A_ROW = 4
+# In px: so wide is the Pareto beside the grid, and below so much for both, the grid goes under it.
+PARETO_WIDTH = 400
 
 
 def page() -> None:
@@ -57,7 +60,13 @@ def page() -> None:
 
 
 def _content(view: View) -> None:
-    """Everything that changes with time. The period is chosen anew at each refresh, so that "now" moves on."""
+    """Everything that changes with time; a refresh runs it alone, so it shows its failures itself."""
+    with failures_shown():
+        _drawn(view)
+
+
+def _drawn(view: View) -> None:
+    """The period is chosen anew at each refresh, so that "now" moves on."""
     engine = session.engine()
     chosen = view.at(session.now()).chosen
     data = read_overview(engine, chosen, session.settings().taxonomy.names, session.time_zone())
@@ -67,11 +76,13 @@ def _content(view: View) -> None:
         _nothing_here(view)
         return
     _figures(data, chosen)
-    left, right = st.columns(2)
-    with left:
-        _pareto(data)
-    with right:
-        _grid(data, chosen)
+    with st.container(horizontal=True):
+        with st.container(width=PARETO_WIDTH):
+            _pareto(data)
+        with st.container():
+            cell = _grid(data)
+    if cell is not None:
+        _boards_of(chosen, *cell)
     _trend(data)
     _confidences(data, chosen)
     _recent(chosen)
@@ -103,43 +114,39 @@ def _nothing_here(view: View) -> None:
         if newest
         else "Choose a longer period on the left.",
     )
-    if view.period is not Period.ALL:
-        st.button("Show all time", on_click=lambda: st.session_state.update(period=Period.ALL), type="primary")
+    if view.period is not Period.ALL and st.button("Show all time", on_click=_all_time, type="primary"):
+        st.rerun(scope="app")  # the filters are outside of what the button runs anew
+
+
+def _all_time() -> None:
+    st.session_state["period"] = Period.ALL
 
 
 def _figures(data: OverviewData, chosen: BoardFilter) -> None:
     statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
-    cells = [column for _ in range(3) for column in st.columns(FIGURES_A_ROW)]
-    counted = "Boards by the hour of their first inspection (`boards`)."
-    with cells[0], card("Boards inspected", counted, statements, key="boards"):
-        before = None if data.previous is None else data.previous.boards
-        st.metric(
-            "Boards inspected",
-            f"{data.current.boards:,}",
-            None if before is None else f"{data.current.boards - before:+,}",
-            delta_color="off",
-            label_visibility="collapsed",
-        )
-        st.caption(f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.")
-    for cell, figure in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
-        with cell:
-            definition = figure.definition
-            metric(
-                definition.label,
-                figure.change,
-                definition.formula,
-                statements,
-                good=definition.better,
-                key=definition.key,
+    with cards():
+        counted = "Boards by the hour of their first inspection (`boards`)."
+        with card("Boards inspected", counted, statements, key="boards"):
+            before = None if data.previous is None else data.previous.boards
+            st.metric(
+                "Boards inspected",
+                f"{data.current.boards:,}",
+                None if before is None else f"{data.current.boards - before:+,}",
+                delta_color="off",
+                label_visibility="collapsed",
             )
-    rate = discovery_rate(data.defects)
-    formula = (
-        "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + `confirmed`), "
-        "of the chosen classes. It is not the false-call rate of boards."
-    )
-    with cells[9], card("False discovery rate", formula, [data.statements["defects"]], key="fdr"):
-        st.markdown(f"#### {value_text(rate)}")
-        st.caption(f"{interval_text(rate)}, reviewed detections.")
+            st.caption(f"{data.current.inspections:,} inspections. Awaiting review: {data.current.awaiting_review:,}.")
+        for figure in plant_figures(data.current, data.previous):
+            d = figure.definition
+            metric(d.label, figure.change, d.formula, statements, good=d.better, key=d.key)
+        rate = discovery_rate(data.defects)
+        formula = (
+            "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + "
+            "`confirmed`), of the chosen classes. It is not the false-call rate of boards."
+        )
+        with card("False discovery rate", formula, [data.statements["defects"]], key="fdr"):
+            large("False discovery rate", rate)
+            st.caption(f"{interval_text(rate)}, of reviewed detections.")
 
 
 def _pareto(data: OverviewData) -> None:
@@ -158,11 +165,12 @@ def _pareto(data: OverviewData) -> None:
     )
 
 
-def _grid(data: OverviewData, chosen: BoardFilter) -> None:
-    st.subheader("Where", anchor=False)
+def _grid(data: OverviewData) -> tuple[str, str] | None:
+    """Draws it and gives the line and the class of the square that was clicked, if one was."""
+    st.subheader("Where, % of boards", anchor=False)
     if not data.classes:
         st.caption("No defect in this view.")
-        return
+        return None
     names = {name_or_unknown(line): line for line in data.lines}
     rates = {(name_or_unknown(line), name): rate for (line, name), rate in data.cells.items()}
     event = st.plotly_chart(
@@ -180,21 +188,32 @@ def _grid(data: OverviewData, chosen: BoardFilter) -> None:
         key="grid-how",
     )
     points = event["selection"]["points"]
-    if points:
-        line, name, _ = points[0]["customdata"]
-        _boards_of(chosen, names[line], name)
+    if not points:
+        return None
+    line, name, _ = points[0]["customdata"]
+    return names[line], name
 
 
 def _boards_of(chosen: BoardFilter, line: str, name: str) -> None:
+    """The boards that the square counts: not those of which all such detections were false calls."""
+    engine = session.engine()
     of_cell = chosen.of(line, name)
-    rows = list_boards(session.engine(), of_cell, limit=DRILL_DOWN)
-    st.markdown(f"**{plain(name_or_unknown(line))}, {plain(name)}**: the newest {len(rows)} boards")
-    board_table(rows, key="of-cell")
-    explain(
-        "Boards of the line with such a detection, the newest first.",
-        [statement_text(session.engine(), boards_query(of_cell, limit=DRILL_DOWN))],
+    listed = list_boards(engine, of_cell, limit=DRILL_DOWN)
+    found = {row.inspection_id: inspection_detections(engine, row.inspection_id) for row in listed}
+    real = {
+        key: tuple(d for d in all_ if d.defect_class == name and d.disposition is not Disposition.FALSE_CALL)
+        for key, all_ in found.items()
+    }
+    rows = [row for row in listed if real[row.inspection_id]]
+    newest = f" of the newest {DRILL_DOWN}" if len(listed) == DRILL_DOWN else ""
+    footnote(
+        f"**{plain(name_or_unknown(line))}, {plain(name)}**: {len(rows)} boards{newest}",
+        "Boards of the line with such a detection in their latest inspection, the newest first. Of these are left out "
+        "those of which all such detections were false calls.",
+        [statement_text(engine, boards_query(of_cell, limit=DRILL_DOWN))],
         key="cell-how",
     )
+    board_table(rows, key="of-cell", detections=real)
 
 
 def _trend(data: OverviewData) -> None:
@@ -212,20 +231,17 @@ def _trend(data: OverviewData) -> None:
 def _confidences(data: OverviewData, chosen: BoardFilter) -> None:
     st.subheader("How sure the detector is", anchor=False)
     newest = list_boards(session.engine(), chosen, limit=1)
-    latest = trace_board(session.engine(), newest[0].board_id).inspections[0]
-    point = json.loads(latest.operating_point)
-    if data.confidences:
-        chart(
-            confidence_chart(data.confidences, point.get("thresholds", {}), session.settings().taxonomy),
-            key="confidences",
-        )
-    else:
+    if not data.confidences or not newest:
         st.caption("No detection in this view.")
+        return
+    latest = trace_board(session.engine(), newest[0].board_id).inspections[0]
+    point = operating_point(latest.operating_point)
+    chart(confidence_chart(data.confidences, point.thresholds, session.settings().taxonomy), key="confidences")
     footnote(
         f"Dashed: the operating point of the newest board shown, {plain(latest.model_name)} "
         f"{plain(latest.model_version)}. Detections below it are not kept, so nothing lies left of it.",
         f"Detections of the boards' latest inspections in 20 bins of confidence. The operating point was chosen for: "
-        f"{plain(point.get('criterion', NOT_MEASURED))}.",
+        f"{plain(point.criterion)}.",
         [data.statements["confidences"]],
         key="confidence-how",
     )
@@ -243,8 +259,9 @@ def _recent(chosen: BoardFilter) -> None:
         key="recent",
         detections={row.inspection_id: inspection_detections(engine, row.inspection_id) for row in rows},
     )
-    explain(
-        "Boards with a detection of the chosen classes, the newest first; times are those of the latest inspection.",
+    footnote(
+        "The newest first, by their first inspection; times are those of the latest one.",
+        "Boards with a detection of the chosen classes in their latest inspection.",
         [statement_text(engine, boards_query(chosen, with_defects=True, limit=RECENT))],
         key="recent-how",
     )
@@ -256,7 +273,11 @@ def _downloads(data: OverviewData) -> None:
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]] = {
         "figures": (
             ("figure", "value", "low_95", "high_95", "numerator", "denominator", "unit", "change"),
-            [("boards", data.current.boards, None, None, None, None, "boards", None), *figures],
+            [
+                ("boards", data.current.boards, None, None, None, None, "boards", None),
+                *figures,
+                _rate_row("false_discovery_rate", discovery_rate(data.defects), None),
+            ],
         ),
         "pareto": (
             ("class", "defects", "share", "cumulative", "false_calls"),
@@ -291,10 +312,12 @@ def _downloads(data: OverviewData) -> None:
 
 
 def _figure_row(figure: PlantFigure) -> tuple[object, ...]:
-    rate = figure.change.current
+    return _rate_row(figure.definition.key, figure.change.current, figure.change.difference)
+
+
+def _rate_row(key: str, rate: Rate, change: float | None) -> tuple[object, ...]:
     low, high = rate.interval or (None, None)
-    counts = (rate.numerator, rate.denominator, rate.unit)
-    return (figure.definition.key, rate.value, low, high, *counts, figure.change.difference)
+    return (key, rate.value, low, high, rate.numerator, rate.denominator, rate.unit, change)
 
 
 def _local(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from copperline.dashboard.drift_view import drift_view
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, explain, footnote, value_text
+from copperline.dashboard.traced import NOT_MEASURED, footnote, value_text
 from copperline.dashboard.traced import chart as draw
 from copperline.quality import WESTERN_ELECTRIC_RULES, dpmo_of_products
 from copperline.warehouse import (
@@ -28,7 +28,7 @@ from copperline.workflows.control import Calendar, Grain, Kind, PlantChart, plan
 
 KINDS: dict[str, Kind] = {"p: boards that fail": "p", "u: defects per board": "u"}
 SPLITS = {"line": "line_id", "product": "product_type", "line and product": "line_id, product_type", "whole plant": ""}
-LIMITS = {"where the points call for them": None, "always": True, "never": False}
+LIMITS = {"as needed": None, "always": True, "never": False}
 MAX_CHARTS = 12
 
 
@@ -67,7 +67,8 @@ def _charts(chosen: BoardFilter) -> None:
                 limits,
                 key="limits",
                 bind="query-params",
-                help="Wider, for points that vary more from one to the next than chance explains.",
+                help="Wider, for points that vary more from one to the next than chance explains. As needed: where "
+                "they do.",
             )
         ]
         baseline = st.number_input(
@@ -119,17 +120,19 @@ def _alarms(plants: dict[str, PlantChart]) -> None:
         icon=":material/notifications_active:",
     )
     st.dataframe(
-        [{"raised": at, "chart": name, "rule": alarm.rule, "what": alarm.text} for at, name, alarm in alarms],
+        [{"raised": at, "chart": name, "what": alarm.text} for at, name, alarm in alarms],
         key="alarms",
         hide_index=True,
         height=min(38 * (len(alarms) + 1), 270),
         column_config={
             "raised": st.column_config.DatetimeColumn(
                 f"raised ({session.settings().time_zone})", format="YYYY-MM-DD HH:mm"
-            )
+            ),
+            "what": st.column_config.TextColumn(width="large"),
         },
     )
-    explain(
+    footnote(
+        "By the Western Electric rules, the newest first.",
         "Western Electric's rules, over the distance of each point from the centre in its own sigmas:\n\n"
         + "\n".join(f"{number}. {text}" for number, text in WESTERN_ELECTRIC_RULES.items())
         + "\n\nOn a process in control all four together raise a false alarm every 92 points on average.",

@@ -10,8 +10,8 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
 from copperline.dashboard.period import Period, bounds
-from copperline.dashboard.traced import NOT_MEASURED, card, explain, interval_text, value_text
-from copperline.quality import Agreement, Rate, reviewer_agreement
+from copperline.dashboard.traced import NOT_MEASURED, card, cards, footnote, interval_text, large
+from copperline.quality import Agreement, reviewer_agreement
 from copperline.warehouse import (
     BoardFilter,
     BoardRow,
@@ -60,7 +60,6 @@ def page() -> None:
     _shift(chosen)
     queues: list[Queue] = list(Queue)
     queue = st.selectbox("Queue", queues, format_func=QUEUES.__getitem__, key="queue", bind="query-params")
-    st.caption(WHAT_IT_IS[queue])
     review, measured = st.tabs(["Next board", "What review has found"], key="part", bind="query-params")
     with review:
         _next_board(queue, chosen, reviewer)
@@ -95,7 +94,8 @@ def _next_board(queue: Queue, chosen: BoardFilter, reviewer: str) -> None:
     skipped: set[str] = st.session_state.setdefault(SKIPPED, set())
     rows = next_for_review(session.engine(), queue, chosen, reviewer=reviewer, limit=len(skipped) + 1)
     left = [row for row in rows if row.inspection_id not in skipped]
-    explain(
+    footnote(
+        WHAT_IT_IS[queue],
         WHAT_IT_IS[queue],
         [statement_text(session.engine(), queue_query(queue, chosen, reviewer=reviewer))],
         key="queue-how",
@@ -121,13 +121,13 @@ def _heading(row: BoardRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         call_badge(row.call)
         st.markdown(f"**{plain(row.board_id)}**")
-        st.markdown(f"[all of it](/{board_link(row.board_id)})")
+        st.markdown(f"[board's page](/{board_link(row.board_id)})")
     score = NOT_MEASURED if row.registration_score is None else f"{row.registration_score:.2f}"
     at = row.inspected_at.astimezone(session.time_zone())
     st.caption(
         f"{plain(name_or_unknown(row.line_id))}, {plain(name_or_unknown(row.product_type))}, station "
         f"{plain(row.station_id)}, {at:%Y-%m-%d %H:%M %Z}; {plain(row.model_name)} {plain(row.model_version)}; "
-        f"{row.defects} detections; registration {score}"
+        f"detections: {row.defects}; registration {score}"
     )
 
 
@@ -136,11 +136,12 @@ def _measured(chosen: BoardFilter) -> None:
     counts = plant_counts(session.engine(), chosen)
     statement = statement_text(session.engine(), count_boards(chosen))
     definitions = [definition for definition in FIGURES if definition.key in REVIEW_FIGURES]
-    for column, definition in zip(st.columns(len(definitions)), definitions, strict=True):
-        rate: Rate = definition.compute(counts)
-        with column, card(definition.label, definition.formula, [statement], key=f"review-{definition.key}"):
-            st.markdown(f"### {value_text(rate)}")
-            st.caption(interval_text(rate))
+    with cards():
+        for definition in definitions:
+            rate = definition.compute(counts)
+            with card(definition.label, definition.formula, [statement], key=f"review-{definition.key}"):
+                large(definition.label, rate)
+                st.caption(interval_text(rate))
     st.subheader("Agreement of reviewers", anchor=False)
     agreement = reviewer_agreement(shared_judgements(session.engine(), chosen))
     if not agreement.pairs:
@@ -156,7 +157,8 @@ def _measured(chosen: BoardFilter) -> None:
         key="agreement",
         hide_index=True,
     )
-    explain(
+    footnote(
+        "Cohen's kappa: 1 where reviewers always agree, 0 as by chance.",
         "Cohen's kappa = (observed - expected agreement) / (1 - expected): 1 always, 0 as by chance. An item is a "
         "whole board or one detection that two reviewers judged; the latest judgement of each counts.",
         [statement_text(session.engine(), judgements_query(chosen))],
