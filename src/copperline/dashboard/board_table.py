@@ -43,15 +43,15 @@ def board_table(
                 # A wall clock of the plant: the browser's own zone may be another.
                 "inspected": row.inspected_at.astimezone(zone).replace(tzinfo=None),
                 "call": row.call.value,
+                "review": row.verdict or ("waits" if row.call.value != "PASS" else "not reviewed"),
                 "defects": ", ".join(sorted({d.defect_class for d in found})) if detections else row.defects,
                 "lowest confidence": row.lowest_confidence,
                 "line": name_or_unknown(row.line_id),
                 "product": name_or_unknown(row.product_type),
                 "model": f"{row.model_name} {row.model_version}",
-                "review": row.verdict or ("waits" if row.call.value != "PASS" else "not reviewed"),
             }
         )
-    st.dataframe(
+    st.container(key=f"table-{key}").dataframe(
         records,
         key=key,
         hide_index=True,

@@ -85,7 +85,7 @@ def cards() -> Any:
 @contextmanager
 def card(label: str, formula: str, statements: Sequence[str], *, key: str) -> Iterator[None]:
     """A frame with a label and its info button, around a figure."""
-    with st.container(border=True, width=CARD_WIDTH, height="stretch", gap="small"):
+    with st.container(border=True, width=CARD_WIDTH, height="stretch", gap="small", key=f"card-{key}"):
         _with_button(lambda: st.markdown(label), formula, statements, key)
         yield
 

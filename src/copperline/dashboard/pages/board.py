@@ -14,7 +14,9 @@ from copperline.warehouse import BoardTrace, InspectionTrace, trace_board
 
 def page() -> None:
     """Draws the page of the board that the URL names: `board?board=ID`."""
-    board_id = st.text_input("Board", key="board", bind="query-params", placeholder="Its serial number")
+    board_id = st.text_input(
+        "Board", key="board", bind="query-params", placeholder="Its serial number", label_visibility="collapsed"
+    )
     if not board_id:
         empty_state("Which board?", next_step="Open a board from a list on another page, or give its number above.")
         return
@@ -63,7 +65,7 @@ def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
     )
     if inspection.dispositions:
         st.markdown("**Dispositions**")
-        st.dataframe(
+        st.container(key="dispositions" if latest else f"dispositions-{inspection.inspection_id}").dataframe(
             [
                 {
                     "decided": d.decided_at.astimezone(zone).replace(tzinfo=None),
@@ -74,7 +76,7 @@ def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
                 }
                 for d in inspection.dispositions
             ],
-            key=f"dispositions-{inspection.inspection_id}",
+            key=f"said-{inspection.inspection_id}",
             hide_index=True,
             column_config={
                 "decided": st.column_config.DatetimeColumn(
@@ -92,7 +94,6 @@ def _trace(inspection: InspectionTrace) -> None:
         "inspection": inspection.inspection_id,
         "station": inspection.station_id,
         "model": f"{inspection.model_name} {inspection.model_version}",
-        "operating point": point.criterion,
         "thresholds": ", ".join(f"{name} {value:.2f}" for name, value in point.thresholds.items()),
         "test image": inspection.image_path,
         "test image's SHA-256": inspection.image_sha256,
@@ -104,7 +105,13 @@ def _trace(inspection: InspectionTrace) -> None:
         "latency": f"{inspection.latency_ms:.1f} ms",
         "review found": inspection.verdict or "not reviewed",
     }
-    st.table({name: plain(value) for name, value in facts.items()}, border="horizontal")
+    st.dataframe(
+        [{"": name, "value": value} for name, value in facts.items()],
+        key=f"trace-{inspection.inspection_id}",
+        hide_index=True,
+        height="content",
+    )
+    st.caption(f"The operating point was chosen for: {plain(point.criterion)}.")
 
 
 def _number(value: float | None) -> str:

@@ -126,9 +126,9 @@ def _alarms(plants: dict[str, PlantChart]) -> None:
         height=min(38 * (len(alarms) + 1), 270),
         column_config={
             "raised": st.column_config.DatetimeColumn(
-                f"raised ({session.settings().time_zone})", format="YYYY-MM-DD HH:mm"
+                f"raised ({session.settings().time_zone})", format="YYYY-MM-DD HH:mm", width=170
             ),
-            "what": st.column_config.TextColumn(width="large"),
+            "chart": st.column_config.TextColumn(width=130),
         },
     )
     footnote(
