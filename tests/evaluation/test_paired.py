@@ -155,7 +155,7 @@ def figure(difference: float, low: float, high: float) -> PairedFigure:
         (
             figure(0.008, 0.002, 0.014),
             (3, 2),
-            r"finds more: \+0.8 pp recall, interval \+0.2 to \+1.4; fewer false calls, but",
+            r"finds more: \+0.8 pp recall, interval \+0.2 to \+1.4; fewer false",
         ),
         (figure(-0.02, -0.03, -0.01), (0, 12), "finds less: -2.0 pp recall, interval -3.0 to -1.0; it raises more"),
         (figure(0.001, -0.01, 0.01), (9, 0), "as far as these boards can tell: \\+0.1 pp recall, .*; it raises fewer"),

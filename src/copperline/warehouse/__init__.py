@@ -7,6 +7,7 @@ calls is only ever added. All times are UTC.
 from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
+from copperline.warehouse.model_pairs import BoardCalls, ModelPairs, boards_of_two_models
 from copperline.warehouse.queries import (
     DetectionRow,
     InspectionRow,
@@ -39,17 +40,20 @@ from copperline.warehouse.writer import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BoardCalls",
     "BoardRecord",
     "DetectionRow",
     "InspectionRecord",
     "InspectionRow",
     "LabeledBoard",
     "LineSummary",
+    "ModelPairs",
     "ModelUse",
     "ParetoRow",
     "Predict",
     "Result",
     "Summary",
+    "boards_of_two_models",
     "defect_pareto",
     "format_value",
     "inference_id_for",
