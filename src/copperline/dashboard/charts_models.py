@@ -95,20 +95,23 @@ def agreement(counts: Mapping[tuple[Call, Call], int], first: str, second: str) 
     figure = go.Figure(
         go.Heatmap(
             z=shade,
-            x=[f"{c.value} " for c in calls],
-            y=[f"{c.value} " for c in calls],
-            text=[[f"{n:,}<br>{100 * n / total:.1f} %" for n in row] for row in cells],
-            texttemplate="%{text}",
-            textfont={"size": 17},
+            x=[c.value for c in calls],
+            y=[c.value for c in calls],
+            customdata=cells,
             zmin=-1,
             zmax=1,
             colorscale=[[0, "rgba(194,106,45,0.75)"], [0.5, "rgba(128,128,128,0.06)"], [1, "rgba(47,143,135,0.55)"]],
             showscale=False,
             xgap=3,
             ygap=3,
-            hovertemplate=f"{first}: %{{y}}<br>{second}: %{{x}}<br>%{{text}}<extra></extra>",
+            hovertemplate=f"{first}: %{{y}}<br>{second}: %{{x}}<br>%{{customdata:,}} boards<extra></extra>",
         )
     )
+    # Notes and not the map's own text: that would be dark on dark.
+    for row, of_row in zip(calls, cells, strict=True):
+        for column, number in zip(calls, of_row, strict=True):
+            text = f"<b>{number:,}</b><br>{100 * number / total:.1f} %"
+            figure.add_annotation(x=column.value, y=row.value, text=text, showarrow=False, font={"size": 16})
     figure.update_layout(
         height=110 + 90 * len(calls),
         margin=_MARGIN | {"t": 60},

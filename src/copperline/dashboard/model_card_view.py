@@ -75,8 +75,12 @@ def _figures(measurement: CardMeasurement | None) -> None:
         for column, (name, figure) in zip(st.columns(_IN_A_ROW), shown[start : start + _IN_A_ROW], strict=True):
             label, formula = FIGURES[name]
             with column, st.container(border=True, height="stretch"):
-                st.metric(label, value_of(figure))
-                st.caption(interval_of(figure) or "no labelled boards of this kind")
+                if figure.value is None:  # too long for the size that figures are set in
+                    st.markdown(label)
+                    st.subheader(NOT_MEASURED)
+                else:
+                    st.metric(label, value_of(figure))
+                st.caption(interval_of(figure) or "not on this card")
                 source = f"From the model's card, measured on: {plain(measurement.measured_on)}."
                 recorded = figure.interval is not None and name != FALSE_CALL_RATE
                 explain(f"{formula}{f' {BOOTSTRAP}' if recorded else ''}\n\n{source}", key=f"card-{name}")

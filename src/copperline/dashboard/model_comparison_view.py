@@ -13,6 +13,7 @@ from copperline.dashboard.traced import explain
 from copperline.data import SavedDataset, Split
 from copperline.errors import CopperlineError, DataError, WarehouseError
 from copperline.evaluation import Discordance, verdict
+from copperline.evaluation.verdict import CHANCE
 from copperline.registry import CHALLENGER, CHAMPION, Catalogue, CatalogueEntry
 from copperline.taxonomy import Call
 from copperline.warehouse import ModelPairs, boards_of_two_models
@@ -50,9 +51,10 @@ def _choose(found: Catalogue) -> tuple[CatalogueEntry, CatalogueEntry] | None:
             command="copperline train --data PATH",
         )
         return None
-    if challenger is None:
+    if challenger is None or challenger is champion:
         st.info(
-            "No challenger is registered. The next model that is trained becomes one; until then, choose any below.",
+            "There is no challenger beside the champion. The next model that is trained becomes one; until then, "
+            "choose any below.",
             icon=":material/info:",
         )
     keys = list(usable)
@@ -114,13 +116,13 @@ def _agreement_words(pairs: ModelPairs, first: CatalogueEntry, second: Catalogue
     one, two = plain(first.title), plain(second.title)
     st.markdown(
         f"Failed by {one} alone: **{fails.only_first:,}**; by {two} alone: **{fails.only_second:,}**. "
-        f"{_chance(fails, 'One fails more boards than the other', 'Neither fails more boards than the other')}"
+        + _chance(fails, one, two, "fails more boards")
     )
     right = Discordance.of(*pairs.decided)
     if right.only_first + right.only_second:
         st.markdown(
             f"Where they differ and people decided: {one} was right on **{right.only_first:,}**, {two} on "
-            f"**{right.only_second:,}**. {_chance(right, 'One is right more often', 'Neither is right more often')}"
+            f"**{right.only_second:,}**. " + _chance(right, one, two, "is right more often")
         )
     elif pairs.differing:
         st.markdown("Which was right is not measured: none of the boards on which they differ was reviewed.")
@@ -128,17 +130,18 @@ def _agreement_words(pairs: ModelPairs, first: CatalogueEntry, second: Catalogue
         st.caption(f"{pairs.other_reference:,} of these boards were compared with different references.")
 
 
-def _chance(counted: Discordance, beyond: str, within: str) -> str:
-    if counted.p_value < 0.05:
-        return f"{beyond}: more than chance explains (p = {counted.p_value:.2g})."
-    return f"{within} beyond chance (p = {counted.p_value:.2g})."
+def _chance(counted: Discordance, first: str, second: str, what: str) -> str:
+    if counted.p_value >= CHANCE:
+        return f"That may be chance (p = {counted.p_value:.2g})."
+    more = first if counted.only_first > counted.only_second else second
+    return f"{more[:1].upper()}{more[1:]} {what}, beyond what chance explains (p = {counted.p_value:.2g})."
 
 
 def _differing(pairs: ModelPairs, first: CatalogueEntry, second: CatalogueEntry) -> None:
     if not pairs.differing:
         return
     st.markdown("Boards on which they differ, the latest first:")
-    right = {"first": first.title, "second": second.title, None: "not reviewed"}
+    right = {"first": first.title, "second": second.title, None: "neither"}
     zone = session.time_zone()
     rows = [
         {
@@ -146,7 +149,7 @@ def _differing(pairs: ModelPairs, first: CatalogueEntry, second: CatalogueEntry)
             "Inspected": moment(board.inspected_at, zone),
             first.title: board.first.value,
             second.title: board.second.value,
-            "Right": right[board.right] if board.is_bad is not None or board.right else "not reviewed",
+            "Right": "not reviewed" if board.is_bad is None else right[board.right],
         }
         for board in pairs.differing[:_SHOWN_BOARDS]
     ]

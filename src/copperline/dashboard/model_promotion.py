@@ -169,7 +169,7 @@ def _what_is_known(now: CatalogueEntry | None, entry: CatalogueEntry) -> None:
         return
     newest = kept[0]
     with st.container(border=True):
-        st.markdown(plain(verdict(newest.result, "present champion", "new one")))
+        st.markdown(plain(verdict(newest.result, "the present champion", "the new one")))
         st.caption(
             f"{newest.result.boards:,} boards of {plain(newest.dataset)} ({newest.split}), "
             f"{moment(newest.measured_at, session.time_zone())}"

@@ -56,7 +56,7 @@ def shown_figures(measurement: CardMeasurement) -> dict[str, CardFigure]:
 
 def value_of(figure: CardFigure) -> str:
     """
-    >>> value_of(CardFigure(0.99035)), value_of(CardFigure(None))
+    >>> value_of(CardFigure(0.9904)), value_of(CardFigure(None))
     ('99.04 %', 'not measured')
     """
     return NOT_MEASURED if figure.value is None else f"{100 * figure.value:.2f} %"

@@ -9,12 +9,12 @@ CHANCE = 0.05
 FEW_BOARDS = 30
 
 
-def verdict(comparison: PairedComparison, first: str = "champion", second: str = "challenger") -> str:
+def verdict(comparison: PairedComparison, first: str = "the champion", second: str = "the challenger") -> str:
     """One or two sentences: does the second model find more than the first, and does it raise more false calls?
 
     Args:
         comparison: of the two.
-        first, second: what they are called.
+        first, second: what they are called inside a sentence.
 
     >>> from copperline.evaluation.paired import Discordance, PairedFigure
     >>> better = PairedFigure(first=0.95, second=0.958, difference=0.008, interval=(0.002, 0.014))
@@ -25,7 +25,7 @@ def verdict(comparison: PairedComparison, first: str = "champion", second: str =
     'The challenger finds more: +0.8 pp recall, interval +0.2 to +1.4; no more false calls than chance explains.'
     """
     recall = comparison.figures[RECALL]
-    sentence = f"The {second} {_finding(recall, first)}; {_false_calls(comparison, first)}."
+    sentence = f"{second[:1].upper()}{second[1:]} {_finding(recall, first)}; {_false_calls(comparison, first)}."
     if not recall.excludes_zero:
         others = {"mAP50": comparison.figures[MAP50], "precision": comparison.figures[PRECISION]}
         apart = [f"{name} {_points(figure)}" for name, figure in others.items() if figure.excludes_zero]
@@ -40,7 +40,7 @@ def _finding(recall: PairedFigure, first: str) -> str:
     if recall.difference is None:
         return "cannot be compared: these boards have no labelled defect"
     if not recall.excludes_zero:
-        return f"finds as much as the {first} as far as these boards can tell: {_points(recall, 'recall')}"
+        return f"finds as much as {first} as far as these boards can tell: {_points(recall, 'recall')}"
     return f"finds {'more' if recall.difference > 0 else 'less'}: {_points(recall, 'recall')}"
 
 
@@ -55,7 +55,7 @@ def _false_calls(comparison: PairedComparison, first: str) -> str:
     more = calls.only_second > calls.only_first
     rate = comparison.figures.get(FALSE_CALLS)
     told = f" ({_points(rate, 'of clean boards')})" if rate is not None and rate.difference is not None else ""
-    return f"it raises {'more' if more else 'fewer'} false calls than the {first}{told}"
+    return f"it raises {'more' if more else 'fewer'} false calls than {first}{told}"
 
 
 def _points(figure: PairedFigure, what: str = "") -> str:
