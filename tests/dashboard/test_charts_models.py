@@ -32,14 +32,17 @@ def test_the_table_of_calls(withheld: int) -> None:
     counts = {(Call.PASS, Call.PASS): 90, (Call.FAIL, Call.PASS): 8}
     if withheld:
         counts[Call.PASS, Call.WITHHELD] = withheld
-    figure = charts_models.agreement(counts, "version 1", "version 2")
+    figure = charts_models.agreement(counts, "version 1", "version 2", ink="#123456")
     calls = ["PASS", "FAIL", *(["WITHHELD"] if withheld else [])]
     (cells,) = figure.data
     assert (list(cells.x), list(cells.y)) == (calls, calls)
     assert cells.customdata[0][0] == 90
     assert cells.customdata[1][0] == 8  # a row for each call of the first
     assert cells.z[0][0] > 0 > cells.z[1][0]
-    assert len(figure.layout.annotations) == len(calls) ** 2
+    notes = figure.layout.annotations
+    assert len(notes) == len(calls) ** 2
+    assert {note.font.color for note in notes} == {"#123456"}
+    assert next(n.text for n in notes if (n.y, n.x) == ("FAIL", "PASS")).startswith("<b>8</b>")
     assert (figure.layout.yaxis.title.text, figure.layout.xaxis.title.text) == ("version 1", "version 2")
 
 

@@ -79,17 +79,18 @@ def class_bars(per_class: Mapping[str, Mapping[str, float | None]], taxonomy: Ta
     return figure
 
 
-def agreement(counts: Mapping[tuple[Call, Call], int], first: str, second: str) -> go.Figure:
+def agreement(counts: Mapping[tuple[Call, Call], int], first: str, second: str, *, ink: str) -> go.Figure:
     """Boards by the two calls: one row for each call of the first model, one column for each of the second's.
 
-    Teal is agreement, copper is not; WITHHELD is left out where it does not occur.
+    Teal is agreement, copper is not; WITHHELD is left out where it does not occur. `ink` is the theme's text colour,
+    which has to be told: text inside a figure is paler, too pale for a tinted cell.
     """
     calls = [c for c in Call if c is not Call.WITHHELD or any(c in pair for pair in counts)]
     total = sum(counts.values()) or 1
     cells = [[counts.get((row, column), 0) for column in calls] for row in calls]
-    # Signed square roots: a handful of differing boards among thousands is still to be seen.
+    # Signed cube roots: a handful of differing boards among thousands is still to be seen.
     shade = [
-        [(1 if row == column else -1) * (cells[row][column] / total) ** 0.5 for column in range(len(calls))]
+        [(1 if row == column else -1) * (cells[row][column] / total) ** (1 / 3) for column in range(len(calls))]
         for row in range(len(calls))
     ]
     figure = go.Figure(
@@ -100,18 +101,19 @@ def agreement(counts: Mapping[tuple[Call, Call], int], first: str, second: str) 
             customdata=cells,
             zmin=-1,
             zmax=1,
-            colorscale=[[0, "rgba(194,106,45,0.75)"], [0.5, "rgba(128,128,128,0.06)"], [1, "rgba(47,143,135,0.55)"]],
+            colorscale=[[0, "rgba(194,106,45,0.85)"], [0.5, "rgba(128,128,128,0.06)"], [1, "rgba(47,143,135,0.55)"]],
             showscale=False,
             xgap=3,
             ygap=3,
             hovertemplate=f"{first}: %{{y}}<br>{second}: %{{x}}<br>%{{customdata:,}} boards<extra></extra>",
         )
     )
-    # Notes and not the map's own text: that would be dark on dark.
     for row, of_row in zip(calls, cells, strict=True):
         for column, number in zip(calls, of_row, strict=True):
             text = f"<b>{number:,}</b><br>{100 * number / total:.1f} %"
-            figure.add_annotation(x=column.value, y=row.value, text=text, showarrow=False, font={"size": 16})
+            figure.add_annotation(
+                x=column.value, y=row.value, text=text, showarrow=False, font={"size": 16, "color": ink}
+            )
     figure.update_layout(
         height=110 + 90 * len(calls),
         margin=_MARGIN | {"t": 60},

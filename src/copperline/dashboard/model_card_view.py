@@ -59,17 +59,16 @@ def _chosen_measurement(measurements: tuple[CardMeasurement, ...]) -> CardMeasur
     if not measurements:
         return None
     by_name = {measurement.measured_on: measurement for measurement in measurements}
-    name = st.selectbox("Measured on", list(by_name), key="measured-on") if len(by_name) > 1 else next(iter(by_name))
-    return by_name[name]
+    if len(by_name) == 1:
+        st.caption(f"Measured on: {plain(measurements[0].measured_on)}")
+        return measurements[0]
+    return by_name[st.selectbox("Measured on", list(by_name), key="measured-on")]
 
 
 def _figures(measurement: CardMeasurement | None) -> None:
     if measurement is None:
         st.markdown(f"Its figures: {NOT_MEASURED}. `copperline evaluate --data PATH` measures them.")
         return
-    images = measurement.figures.get("images")
-    boards = f", {images.value:,.0f} boards" if images is not None and images.value is not None else ""
-    st.caption(f"Measured on: {plain(measurement.measured_on)}{boards}.")
     shown = list(shown_figures(measurement).items())
     for start in range(0, len(shown), _IN_A_ROW):
         for column, (name, figure) in zip(st.columns(_IN_A_ROW), shown[start : start + _IN_A_ROW], strict=True):
@@ -104,6 +103,11 @@ def _classes(entry: CatalogueEntry, card: ModelCard, measurement: CardMeasuremen
         )
         st.markdown(f"Chosen for: {plain(point.criterion)}.")
     st.dataframe(class_rows(entry, measurement, taxonomy), hide_index=True, alt="Thresholds and figures by class")
+    explain(
+        "A detection counts from the lowest confidence of its class on. AP50 and AP50:95 do not depend on it; precision "
+        "and recall of a class are at the operating point, IoU 0.33.\n\nFrom the model's card.\n\nUnit: defects.",
+        key="classes",
+    )
 
 
 def _learning_curves(entry: CatalogueEntry) -> None:

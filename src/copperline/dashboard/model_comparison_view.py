@@ -8,7 +8,7 @@ import streamlit as st
 
 from copperline.dashboard import charts_models, session
 from copperline.dashboard.failures import empty_state, plain, show_failure
-from copperline.dashboard.model_words import difference_rows, moment
+from copperline.dashboard.model_words import difference_rows, moment, p_text
 from copperline.dashboard.traced import explain
 from copperline.data import SavedDataset, Split
 from copperline.errors import CopperlineError, DataError, WarehouseError
@@ -94,7 +94,7 @@ def _on_the_line(first: CatalogueEntry, second: CatalogueEntry) -> None:
         return
     left, right = st.columns([3, 4])
     with left:
-        figure = charts_models.agreement(pairs.counts, plain(first.title), plain(second.title))
+        figure = charts_models.agreement(pairs.counts, first.title, second.title, ink=_ink())
         st.plotly_chart(figure, key="agreement")
     with right:
         _agreement_words(pairs, first, second)
@@ -107,6 +107,11 @@ def _on_the_line(first: CatalogueEntry, second: CatalogueEntry) -> None:
             key="agreement",
         )
     _differing(pairs, first, second)
+
+
+def _ink() -> str:
+    """The theme's text colour, as `theme.toml` has it."""
+    return "#f4efe9" if st.context.theme.type == "dark" else "#1f1a17"
 
 
 def _agreement_words(pairs: ModelPairs, first: CatalogueEntry, second: CatalogueEntry) -> None:
@@ -132,9 +137,9 @@ def _agreement_words(pairs: ModelPairs, first: CatalogueEntry, second: Catalogue
 
 def _chance(counted: Discordance, first: str, second: str, what: str) -> str:
     if counted.p_value >= CHANCE:
-        return f"That may be chance (p = {counted.p_value:.2g})."
+        return f"That may be chance ({p_text(counted.p_value)})."
     more = first if counted.only_first > counted.only_second else second
-    return f"{more[:1].upper()}{more[1:]} {what}, beyond what chance explains (p = {counted.p_value:.2g})."
+    return f"{more[:1].upper()}{more[1:]} {what}, beyond what chance explains ({p_text(counted.p_value)})."
 
 
 def _differing(pairs: ModelPairs, first: CatalogueEntry, second: CatalogueEntry) -> None:
@@ -216,7 +221,7 @@ def _show(kept: KeptComparison, first: CatalogueEntry, second: CatalogueEntry) -
     st.caption(
         f"{result.boards:,} boards with {result.labels:,} labelled defects, {result.clean_boards:,} clean boards; "
         f"measured {moment(kept.measured_at, session.time_zone())}. Boards with a missed defect in one alone: "
-        f"{missing.only_first:,} and {missing.only_second:,} (p = {missing.p_value:.2g})."
+        f"{missing.only_first:,} and {missing.only_second:,} ({p_text(missing.p_value)})."
     )
     explain(
         "Both models inspect the same boards, each at its own operating point. Difference: challenger - champion. Its "

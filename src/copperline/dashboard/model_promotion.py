@@ -129,7 +129,8 @@ def _confirm(found: Catalogue, asked: Asked, entry: CatalogueEntry) -> None:
         st.caption("The shipped model is registered with its card: an update of Copperline does not change it then.")
     if asked.alias == CHAMPION:
         st.caption("Stations that load `champion` inspect with it from their next start on.")
-        _what_is_known(now, entry)
+        if now is not None:
+            _what_is_known(now, entry)
     with st.form("promotion", border=False):
         reason = st.text_input(
             "Reason", key="promotion-reason", max_chars=_REASON_CHARACTERS, placeholder="What speaks for it"
@@ -162,8 +163,8 @@ def _confirm(found: Catalogue, asked: Asked, entry: CatalogueEntry) -> None:
     st.rerun()
 
 
-def _what_is_known(now: CatalogueEntry | None, entry: CatalogueEntry) -> None:
-    kept = kept_comparisons(session.settings(), now, entry) if now is not None else ()
+def _what_is_known(now: CatalogueEntry, entry: CatalogueEntry) -> None:
+    kept = kept_comparisons(session.settings(), now, entry)
     if not kept:
         st.info("The two have not been compared on labelled boards.", icon=":material/help:")
         return

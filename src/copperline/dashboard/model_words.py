@@ -75,6 +75,14 @@ def interval_of(figure: CardFigure) -> str:
     return f"95 %: {100 * low:.2f} - {100 * high:.2f} %"
 
 
+def p_text(p_value: float) -> str:
+    """
+    >>> p_text(0.0213), p_text(1.0), p_text(6e-8)
+    ('p = 0.021', 'p = 1', 'p < 0.001')
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
 def moment(at: datetime | None, zone: tzinfo) -> str:
     """
     >>> from datetime import UTC
