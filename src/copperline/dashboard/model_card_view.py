@@ -104,7 +104,7 @@ def _classes(entry: CatalogueEntry, card: ModelCard, measurement: CardMeasuremen
         st.markdown(f"Chosen for: {plain(point.criterion)}.")
     st.dataframe(class_rows(entry, measurement, taxonomy), hide_index=True, alt="Thresholds and figures by class")
     explain(
-        "A detection counts from the lowest confidence of its class on. AP50 and AP50:95 do not depend on it; precision "
+        "A detection counts from the lowest confidence of its class on. AP50 and AP50:95 do not hang on it; precision "
         "and recall of a class are at the operating point, IoU 0.33.\n\nFrom the model's card.\n\nUnit: defects.",
         key="classes",
     )
