@@ -22,11 +22,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from demo_plant import fill
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from copperline.dashboard.launch import Server, command, environment, free_port
 from copperline.settings import Settings
+from demo_plant import fill
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "dashboard"
 BROWSER_OPTIONS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -92,7 +92,9 @@ def _answers(url: str) -> bool:
 
 def _a_board(settings: Settings) -> str:
     with closing(sqlite3.connect(settings.workspace / "warehouse.db")) as database:
-        query = "SELECT board_id FROM board_states WHERE call = 'FAIL' AND verdict = 'BAD' ORDER BY defects DESC, board_id"
+        query = (
+            "SELECT board_id FROM board_states WHERE call = 'FAIL' AND verdict = 'BAD' ORDER BY defects DESC, board_id"
+        )
         return str(database.execute(query).fetchone()[0])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from copperline.inspection import Detector
-from copperline.registry import Registry
+from copperline.registry import Registry, card_measurements, read_run
 from copperline.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -72,6 +72,17 @@ def test_model_is_registered_with_its_card(demo: Any) -> None:
     assert card.baseline is not None
     assert card.baseline.boards == card.splits["val"].boards
     assert "which the model had not seen" in card.baseline.measured_on
+    test, validation = card_measurements(card)
+    assert (test.measured_on, validation.measured_on) == ("test", "validation")
+    assert test.figures["map50"].value == demo.result["map50"]
+    low, high = test.figures["false_call_rate"].interval or (1, 0)
+    assert low <= (test.figures["false_call_rate"].value or 0) <= high
+    assert set(test.per_class) == set(card.operating_point.thresholds)
+    assert set(test.per_class["open"]) == {"labels", "ap50", "ap50_95", "precision", "recall"}
+    assert version.run_id is not None
+    run = read_run(Settings.load(demo.workspace), version.run_id)
+    assert run is not None
+    assert (run.status, len(run.curves["loss"])) == ("FINISHED", 1)
     train, val = set(card.splits["train"].groups), set(card.splits["val"].groups)
     assert train
     assert val

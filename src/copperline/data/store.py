@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,39 @@ class _StoredDataset(BaseModel):
     classes: tuple[ClassInfo, ...] = Field(min_length=1)
     pairs: tuple[_StoredPair, ...]
     report: ImportReport
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDataset:
+    """What the dataset.json of a saved data set says, without a look at its images.
+
+    Attributes:
+        name: of its folder.
+        folder: where it lies.
+        data_hash: see `data_hash`.
+        classes: names in class-id order.
+        boards: split -> boards; splits without boards are left out.
+    """
+
+    name: str
+    folder: Path
+    data_hash: str
+    classes: tuple[str, ...]
+    boards: dict[Split, int]
+
+
+def saved_dataset(folder: str | Path) -> SavedDataset:
+    """Raises DataError if there is none in `folder`, or a damaged or newer one."""
+    folder = Path(folder)
+    stored = _read_stored(folder / DATASET_FILE)
+    counts = Counter(pair.split for pair in stored.pairs)
+    return SavedDataset(
+        name=folder.name,
+        folder=folder,
+        data_hash=stored.data_hash,
+        classes=tuple(c.name for c in stored.classes),
+        boards={split: counts[split] for split in SPLITS if counts[split]},
+    )
 
 
 def save_dataset(
