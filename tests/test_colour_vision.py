@@ -9,9 +9,8 @@ import pytest
 
 from copperline.taxonomy import DEEPPCB
 
-# What the lacking cone does to linear RGB, at severity 1: Machado, Oliveira and Fernandes 2009, "A physiologically-based
-# model for simulation of color vision deficiency", IEEE Transactions on Visualization and Computer Graphics 15,
-# 1291-1298.
+# What the lacking cone does to linear RGB at severity 1. Machado, Oliveira and Fernandes 2009: "A physiologically-based
+# model for simulation of color vision deficiency", IEEE Transactions on Visualization and Computer Graphics 15, 1291-8.
 VISION = {
     "normal": np.eye(3),
     "protanopia": np.array(
@@ -90,8 +89,7 @@ def test_the_measure_gives_the_published_differences(
 @pytest.mark.parametrize("vision", VISION)
 def test_every_two_classes_are_told_apart(vision: str) -> None:
     differences = {
-        (a.name, b.name): ciede2000(seen(a.colour, vision), seen(b.colour, vision))
-        for a, b in combinations(DEEPPCB, 2)
+        (a.name, b.name): ciede2000(seen(a.colour, vision), seen(b.colour, vision)) for a, b in combinations(DEEPPCB, 2)
     }
     assert {pair: found for pair, found in differences.items() if found < LEAST_DIFFERENCE} == {}
 

@@ -1,0 +1,7 @@
+"""About."""
+
+import streamlit as st
+
+
+def page() -> None:
+    st.write("about")
