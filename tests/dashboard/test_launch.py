@@ -49,6 +49,12 @@ def test_the_command_sends_nothing_home_and_hides_tracebacks() -> None:
     assert [Path(word.split("=")[1]).name for word in words if "secrets" in word] == ["secrets.toml"] * 2
 
 
+def test_streamlit_finds_no_pages_that_it_could_run_past_the_sign_in() -> None:
+    script = Path(command(Server())[4])
+    assert script.is_file()
+    assert not (script.parent / "pages").exists()
+
+
 def test_streamlit_knows_every_option() -> None:
     from streamlit import config
 

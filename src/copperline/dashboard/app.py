@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every visitor: who it is, which page, and how errors are shown."""
+"""What every visitor gets: who they are, which page, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ PAGES = (
 
 
 def main() -> None:
+    """Run by `script/main.py` at every visit and every click."""
     st.set_page_config(page_title="Copperline", page_icon=":material/memory:", layout="wide")
     try:
         _main()
@@ -72,7 +73,3 @@ def _guarded(entry: PageEntry) -> Callable[[], None]:
             show_failure(error)
 
     return run
-
-
-if __name__ == "__main__":
-    main()

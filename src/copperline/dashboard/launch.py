@@ -17,6 +17,7 @@ from copperline.errors import SettingsError
 from copperline.settings import Settings
 
 HERE = Path(__file__).parent
+SCRIPT = HERE / "script" / "main.py"
 READ_ONLY = "COPPERLINE_DASHBOARD_READ_ONLY"
 # Vision Lab takes whole-panel scans: 16,384 px squared as an uncompressed bitmap is 256 MiB.
 UPLOAD_MIB = 300
@@ -74,7 +75,7 @@ def command(server: Server) -> list[str]:
         "theme.base": HERE / "theme.toml",
     }
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(HERE / "app.py")),
+        *(sys.executable, "-m", "streamlit", "run", str(SCRIPT)),
         *(f"--{name}={value}" for name, value in options.items()),
         # Not from beside the script too, where Streamlit would look: that is inside the installed package.
         *(f"--secrets.files={file}" for file in secrets_files()),
