@@ -207,7 +207,8 @@ def stated(name: str, licence: Licence) -> str:
 
 
 def _field(found: metadata.PackageMetadata, name: str) -> str:
-    return found[name] if name in found else ""
+    values = found.get_all(name)
+    return str(values[0]) if values else ""
 
 
 def _dependency(name: str, needed_by: tuple[str, ...]) -> Dependency:

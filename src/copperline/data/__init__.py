@@ -19,13 +19,14 @@ from copperline.data.images import (
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport, SkippedBoard
 from copperline.data.splits import assign_splits
-from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset
+from copperline.data.store import DatasetFacts, data_hash, load_saved, open_dataset, save_dataset, saved_facts
 from copperline.data.yolo import read_yolo, write_yolo
 
 __all__ = [
     "SPLITS",
     "BoardDataset",
     "BoardPair",
+    "DatasetFacts",
     "ImportReport",
     "SkippedBoard",
     "Split",
@@ -43,6 +44,7 @@ __all__ = [
     "read_pair",
     "read_yolo",
     "save_dataset",
+    "saved_facts",
     "sha256_of",
     "to_grey",
     "write_coco",

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,31 @@ class _StoredDataset(BaseModel):
     classes: tuple[ClassInfo, ...] = Field(min_length=1)
     pairs: tuple[_StoredPair, ...]
     report: ImportReport
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What a saved data set says of itself.
+
+    Attributes:
+        name, source: as it was imported.
+        data_hash: SHA-256 of its content when it was saved, see `data_hash`.
+        classes: names, in class-id order.
+        report: the account of its import: boards and labels per split, what was skipped and why.
+    """
+
+    name: str
+    source: str
+    data_hash: str
+    classes: tuple[str, ...]
+    report: ImportReport
+
+
+def saved_facts(folder: str | Path) -> DatasetFacts:
+    """Reads dataset.json alone, no image; raises DataError if it is missing, damaged or too new."""
+    stored = _read_stored(Path(folder) / DATASET_FILE)
+    names = tuple(c.name for c in stored.classes)
+    return DatasetFacts(stored.name, stored.source, stored.data_hash, names, stored.report)
 
 
 def save_dataset(
