@@ -78,16 +78,20 @@ class SavedDataset:
     Attributes:
         name: of its folder.
         folder: where it lies.
-        data_hash: see `data_hash`.
+        source: where it was imported from.
+        data_hash: of its content when it was saved, see `data_hash`.
         classes: names in class-id order.
         boards: split -> boards; splits without boards are left out.
+        report: the account of its import: boards and labels by split, what was skipped and why.
     """
 
     name: str
     folder: Path
+    source: str
     data_hash: str
     classes: tuple[str, ...]
     boards: dict[Split, int]
+    report: ImportReport
 
 
 def saved_dataset(folder: str | Path) -> SavedDataset:
@@ -98,9 +102,11 @@ def saved_dataset(folder: str | Path) -> SavedDataset:
     return SavedDataset(
         name=folder.name,
         folder=folder,
+        source=stored.source,
         data_hash=stored.data_hash,
         classes=tuple(c.name for c in stored.classes),
         boards={split: counts[split] for split in SPLITS if counts[split]},
+        report=stored.report,
     )
 
 
