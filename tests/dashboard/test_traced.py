@@ -13,13 +13,13 @@ from copperline.quality import Rate, defect_rate, dpmo, dpu, escape_rate, false_
 @pytest.mark.parametrize(
     ("rate", "value", "interval"),
     [
-        (defect_rate(3, 200), "1.50 %", "0.51 - 4.32 % (3 of 200)"),
-        (defect_rate(0, 1200), "0.00 %", "0.00 - 0.32 % (0 of 1,200)"),
+        (defect_rate(3, 200), "1.50 %", "3 of 200; 95 %: 0.51 - 4.32 %"),
+        (defect_rate(0, 1200), "0.00 %", "0 of 1,200; 95 %: 0.00 - 0.32 %"),
         (defect_rate(0, 0), "not measured", "0 of 0"),
-        (dpu(30, 20), "1.500", "1.012 - 2.141 (30 of 20)"),
-        (dpmo(30, 20, None), "not measured", "30 of not measured"),
-        (dpmo(30, 20, 100), "15,000", "10,118 - 21,414 (30 of 2,000)"),
-        (false_call_ppm(1, 100), "10,000", "1,767 - 54,486 (1 of 100)"),
+        (dpu(30, 20), "1.500", "30 on 20; 95 %: 1.012 - 2.141"),
+        (dpmo(30, 20, None), "not measured", "30 counted, of how many is not known"),
+        (dpmo(30, 20, 100), "15,000", "30 on 2,000; 95 %: 10,118 - 21,414"),
+        (false_call_ppm(1, 100), "10,000", "1 on 100; 95 %: 1,767 - 54,486"),
         (escape_rate(0, 0), "not measured", "0 of 0"),
     ],
 )
@@ -41,20 +41,19 @@ def figures() -> None:
 def test_each_metric_has_its_interval_its_change_and_its_query() -> None:
     ran = AppTest.from_function(figures).run()
     assert not ran.exception
-    rate, dpu_, unknown = ran.metric
+    rate, dpu_ = ran.metric
     assert (rate.label, rate.value, rate.delta) == ("Defect rate", "1.00 %", "-5.00 pp")
     assert (dpu_.value, dpu_.delta) == ("0.500", "+0.1")
-    assert (unknown.value, unknown.delta) == ("not measured", "")
     said = [caption.value for caption in ran.caption]
-    assert "95 %: 0.54 - 1.83 % (10 of 1,000)" in said
-    assert "0 of 0" in said
+    assert "10 of 1,000; 95 %: 0.54 - 1.83 %. Changed more than chance explains." in said
+    assert "0 of 0. No change measured." in said
     assert [code.value for code in ran.code] == ["SELECT 1", "SELECT 2", "SELECT 3"]
-    formulas = [text.value for text in ran.markdown]
-    assert formulas[0] == "FAIL / boards\n\nUnit: boards called FAIL per inspected board."
+    texts = [text.value for text in ran.markdown]
+    assert "FAIL / boards\n\nUnit: boards called FAIL per inspected board." in texts
+    assert texts.count("#### not measured") == 1
     assert said.count("The query as it ran; `copperline sql` runs it too.") == 2  # not where no query ran
 
 
 def test_a_change_within_chance_is_said_to_be() -> None:
     ran = AppTest.from_function(figures).run()
-    described = [metric.proto.delta_description for metric in ran.metric]
-    assert described == ["more than chance explains", "may be chance", "previous period not measured"]
+    assert any("The change may be chance." in caption.value for caption in ran.caption)

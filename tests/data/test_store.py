@@ -47,7 +47,7 @@ def test_the_facts_need_no_image(saved: Path) -> None:
     for image in (saved / "images").iterdir():
         image.unlink()
     facts = saved_dataset(saved)
-    assert (facts.name, facts.source, facts.classes) == (dataset.name, dataset.source, dataset.taxonomy.names)
+    assert (facts.name, facts.source, facts.classes) == (saved.name, dataset.source, dataset.taxonomy.names)
     assert facts.report == report
     assert facts.data_hash == json.loads((saved / "dataset.json").read_text())["data_hash"]
     with pytest.raises(DataError, match=r"none/dataset\.json"):

@@ -28,13 +28,15 @@ def value_text(rate: Rate) -> str:
 def interval_text(rate: Rate) -> str:
     """The 95 % interval and what was counted.
 
-    >>> from copperline.quality import defect_rate, escape_rate
-    >>> interval_text(defect_rate(3, 200)), interval_text(escape_rate(0, None))
-    ('3 of 200; 95 %: 0.51 - 4.32 %', '0 counted, of how many is not known')
+    >>> from copperline.quality import defect_rate, dpu, escape_rate
+    >>> interval_text(defect_rate(3, 200)), interval_text(dpu(30, 20))
+    ('3 of 200; 95 %: 0.51 - 4.32 %', '30 on 20; 95 %: 1.012 - 2.141')
+    >>> interval_text(escape_rate(0, None))
+    '0 counted, of how many is not known'
     """
     if rate.denominator is None:
         return f"{rate.numerator:,} counted, of how many is not known"
-    counted = f"{rate.numerator:,} of {rate.denominator:,}"
+    counted = f"{rate.numerator:,} {'of' if rate.proportion else 'on'} {rate.denominator:,}"
     return counted if rate.interval is None else f"{counted}; 95 %: {_range(rate.interval, rate.proportion)}"
 
 
