@@ -5,6 +5,7 @@ numbers.
 """
 
 from copperline.evaluation.average_precision import DeepPcbAp, coco_ap, deeppcb_ap
+from copperline.evaluation.board_comparison import BoardComparison, compare_board
 from copperline.evaluation.clean_boards import clean_board
 from copperline.evaluation.drawing import draw_detections, pair_panel
 from copperline.evaluation.error_analysis import ErrorAnalysis, ErrorCase, analyse_errors
@@ -18,6 +19,7 @@ from copperline.evaluation.results import ClassEvaluation, Confusion, ConfusionP
 
 __all__ = [
     "MATCHING_IOU",
+    "BoardComparison",
     "BoardImages",
     "ClassEvaluation",
     "Confusion",
@@ -36,6 +38,7 @@ __all__ = [
     "choose_operating_point",
     "clean_board",
     "coco_ap",
+    "compare_board",
     "confusion_counts",
     "deeppcb_ap",
     "draw_detections",
