@@ -46,7 +46,8 @@ class Trial:
     def verdict(self, operating_point: OperatingPoint) -> Verdict:
         """The call at these thresholds, as an inspection would make it; no network runs.
 
-        A threshold below `floor` acts as `floor`.
+        A threshold below `floor` acts as `floor`. Boxes may differ from an inspection's by a fraction of a pixel: each
+        is a mean of the boxes that agree on it, and here less confident ones are among them.
         """
         detections = self.said.called(operating_point.as_array(self.taxonomy))
         score = None if self.registration is None else self.registration.score
