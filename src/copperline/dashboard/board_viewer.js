@@ -130,8 +130,12 @@ class Viewer {
       const place = { x: x1 - margin, y: y1 - margin, width: x2 - x1 + 2 * margin, height: y2 - y1 + 2 * margin };
       for (const part of box.parts) set(part, place);
       if (box.tag) {
-        const above = top + place.y * scale;
-        box.tag.style.transform = `translate(${left + place.x * scale}px, ${above}px) translateY(calc(-100% - 3px))`;
+        // Above the box, or below it at the upper edge; never beyond the right one while the box is seen.
+        const start = left + place.x * scale;
+        const from = start < clientWidth ? Math.min(start, clientWidth - box.tag.offsetWidth) : start;
+        const above = top + place.y * scale - box.tag.offsetHeight - 3;
+        const below = top + (place.y + place.height) * scale + 3;
+        box.tag.style.transform = `translate(${from}px, ${above < 0 ? below : above}px)`;
       }
     }
   }

@@ -192,6 +192,7 @@ def _table(rows: tuple[BoardRow, ...], verdict: Verdict, *, with_truth: bool) ->
     event = st.dataframe(
         columns,
         hide_index=True,
+        placeholder="-",
         height=min(360, 38 * (len(rows) + 1)),
         column_config={"conf.": st.column_config.NumberColumn(format="%.2f")},
         on_select="rerun",
