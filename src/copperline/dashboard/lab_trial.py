@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import cv2
+import numpy as np
 
 from copperline.dashboard import board_view
 from copperline.dashboard.board_view import Picture
@@ -15,6 +16,7 @@ from copperline.dashboard.lab_sources import LabBoard
 from copperline.data.images import Image
 from copperline.detections import Detections
 from copperline.evaluation import BoardComparison, compare_board, draw_detections
+from copperline.evaluation.drawing import bgr, scaled, solid_box
 from copperline.inspection import Detector, Trial, Verdict, try_pair
 from copperline.inspection.inspect import inspection_of
 from copperline.model_info import OperatingPoint
@@ -23,6 +25,7 @@ from copperline.taxonomy import Call, Taxonomy
 
 # Of the picture that can be saved: tags stay readable, and any viewer opens it.
 _SAVED_PIXELS = 16_000_000
+_MOST_TAGS = 250
 # A whole-panel pair takes 1.5 GB while it is registered; two at a time could be too much for a laptop.
 _LARGE = 32_000_000  # px
 _one_large = threading.Lock()
@@ -115,13 +118,18 @@ class LabTrial:
         return json.dumps(found.to_dict())
 
     def png(self, verdict: Verdict, taxonomy: Taxonomy, *, labels: bool) -> bytes:
-        """The test image with its detections, and the labels dashed, as a PNG file of at most 16 megapixels."""
+        """The test image with its detections, and the labels dashed, as a PNG file of at most 16 megapixels.
+
+        The most confident ones have tags; finding a free place for thousands would take minutes.
+        """
         image = board_view.reduced(self.trial.test, _SAVED_PIXELS)
         scale = image.shape[1] / self.width
         truth = self.truth() if labels else None
-        drawn = draw_detections(
-            image, _scaled(verdict.detections, scale), taxonomy, None if truth is None else _scaled(truth, scale)
-        )
+        found = _scaled(verdict.detections, scale)
+        canvas = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+        for box, class_id in zip(found.boxes[_MOST_TAGS:], found.class_ids[_MOST_TAGS:], strict=True):
+            solid_box(canvas, scaled(box, 1), bgr(taxonomy[int(class_id)].colour))
+        drawn = draw_detections(canvas, found[:_MOST_TAGS], taxonomy, None if truth is None else _scaled(truth, scale))
         encoded: bytes = cv2.imencode(".png", drawn)[1].tobytes()
         return encoded
 
