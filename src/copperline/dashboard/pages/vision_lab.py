@@ -113,23 +113,24 @@ def _verdict(done: LabTrial, verdict: Verdict, compared: BoardComparison | None,
         _call(done, verdict)
     with defects.container(border=True, height="stretch"):
         withheld = verdict.call is Call.WITHHELD
-        st.metric("Defects", NOT_MEASURED if withheld else f"{len(verdict.detections)}")
+        _figure("Defects", None if withheld else f"{len(verdict.detections):,}")
         explain(
             "Detections on this board at or above the threshold of their class; where several overlap by more than "
             f"half, the most confident. Thresholds: {plain(point.criterion)}.",
             key="lab-defects",
         )
     with latency.container(border=True, height="stretch"):
-        st.metric("Latency, ms", f"{verdict.latency_ms:,.0f}")
+        seconds = verdict.latency_ms / 1e3
+        _figure(*(("Latency, ms", f"{verdict.latency_ms:.0f}") if seconds < 1 else ("Latency, s", f"{seconds:.1f}")))
         explain(
-            "Milliseconds from decoded images to what the network said: registration, network, decision, on this "
+            "Time from decoded images to what the network said: registration, network, decision, on this "
             "server, when these images were first tried. Reading the file is not in it.",
             key="lab-latency",
         )
     with registration.container(border=True, height="stretch"):
         score = verdict.registration_score
         limit = done.trial.policy.withheld_below
-        st.metric(f"Registration, ≥ {limit:.2f}", NOT_MEASURED if score is None else f"{score:.2f}")
+        _figure(f"Registration, ≥ {limit:.2f}", None if score is None else f"{score:.2f}")
         explain(
             "How surely test image and reference show the same board, 0 to 1: the mean of their concordance as a "
             f"whole (Lin) and of the concordance that nine in ten places reach. Below {limit:.2f} the call is "
@@ -146,6 +147,14 @@ def _verdict(done: LabTrial, verdict: Verdict, compared: BoardComparison | None,
         )
 
 
+def _figure(label: str, value: str | None) -> None:
+    """None: not measured, in letters that fit the frame."""
+    if value is not None:
+        st.metric(label, value)
+    else:
+        st.markdown(f"{label}\n### {NOT_MEASURED}")
+
+
 def _call(done: LabTrial, verdict: Verdict) -> None:
     show, icon = {
         Call.PASS: (st.success, ":material/check_circle:"),
@@ -158,10 +167,10 @@ def _call(done: LabTrial, verdict: Verdict) -> None:
 
 def _truth_counts(done: LabTrial, compared: BoardComparison | None) -> None:
     if compared is None:
-        st.metric("Found / missed / false", NOT_MEASURED)
+        _figure("Found / missed / false", None)
     else:
         counts = f"{compared.found} / {compared.missed} / {compared.false}"
-        st.metric(f"Found / missed / false, of {len(compared.found_labels)}", counts)
+        _figure(f"Found / missed / false, of {len(compared.found_labels)}", counts)
     known = done.board.truth
     other = ""
     if known is not None and done.truth() is None:
