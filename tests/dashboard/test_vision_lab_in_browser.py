@@ -103,7 +103,7 @@ def test_a_pair_is_uploaded_looked_at_and_the_zoom_stays(address: str, tab: Any,
     assert seen.get_attribute("viewBox") == zoomed
     tab.get_by_label("Reference against test").fill("25")
     assert tab.locator(".board line.cut").get_attribute("x1") == "80"
-    tab.get_by_text("Whole board").click()
+    tab.get_by_role("button", name="Whole board").click()
     assert seen.get_attribute("viewBox") == "0 0 320 320"
 
 
