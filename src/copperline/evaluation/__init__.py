@@ -5,6 +5,7 @@ numbers.
 """
 
 from copperline.evaluation.average_precision import DeepPcbAp, coco_ap, deeppcb_ap
+from copperline.evaluation.board_comparison import BoardComparison, compare_board
 from copperline.evaluation.clean_boards import clean_board
 from copperline.evaluation.drawing import draw_detections, pair_panel
 from copperline.evaluation.error_analysis import ErrorAnalysis, ErrorCase, analyse_errors
@@ -26,6 +27,7 @@ from copperline.evaluation.verdict import verdict
 
 __all__ = [
     "MATCHING_IOU",
+    "BoardComparison",
     "BoardImages",
     "ClassEvaluation",
     "Confusion",
@@ -47,6 +49,7 @@ __all__ = [
     "choose_operating_point",
     "clean_board",
     "coco_ap",
+    "compare_board",
     "compare_paired",
     "confusion_counts",
     "deeppcb_ap",
