@@ -26,7 +26,7 @@ from copperline.errors import ModelError, WarehouseError
 from copperline.inspection import Detector
 from copperline.model_info import OperatingPoint
 from copperline.settings import Settings
-from copperline.warehouse import InspectionRow, recent_inspections
+from copperline.warehouse import BoardFilter, BoardRow, list_boards
 from copperline.workspace import Workspace
 
 _LATEST = 100
@@ -131,7 +131,7 @@ def _stage() -> LabSource | None:
 
 def _inspected() -> LabSource | None:
     try:
-        rows = recent_inspections(session.engine(), limit=_LATEST)
+        rows = list_boards(session.engine(), BoardFilter(), limit=_LATEST)
     except WarehouseError as error:
         show_failure(error)
         return None
@@ -145,7 +145,7 @@ def _inspected() -> LabSource | None:
     by_label = {_label(row): row for row in rows}
     row = by_label[st.selectbox("Inspection", list(by_label), key="inspection", bind="query-params")]
     st.caption(
-        f"Called {row.call.value} by {plain(row.model_name)} {plain(row.model_version)}, {row.defect_count} defects. "
+        f"Called {row.call.value} by {plain(row.model_name)} {plain(row.model_version)}, {row.defects} defects. "
         "Here its files are inspected anew, as they are now."
     )
     if is_gone(row):
@@ -158,7 +158,7 @@ def _inspected() -> LabSource | None:
     return inspected_source(row)
 
 
-def _label(row: InspectionRow) -> str:
+def _label(row: BoardRow) -> str:
     """Distinct, and the same for the same row whatever else was inspected since."""
     when = row.inspected_at.astimezone(session.time_zone())
     return f"{row.board_id} · {row.call.value} · {when:%Y-%m-%d %H:%M:%S} · {row.inspection_id[:8]}"

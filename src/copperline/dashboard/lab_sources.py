@@ -16,7 +16,7 @@ from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.inspection.inspect import ImageFile, board_id_of
 from copperline.taxonomy import DEEPPCB, Taxonomy
-from copperline.warehouse import InspectionRow
+from copperline.warehouse import BoardRow
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,7 +82,7 @@ def stage_source(pair: BoardPair, taxonomy: Taxonomy) -> LabSource:
     return LabSource(("stage", *_identity(pair.test_path), *_identity(pair.reference_path)), pair.board_id, load)
 
 
-def inspected_source(row: InspectionRow) -> LabSource:
+def inspected_source(row: BoardRow) -> LabSource:
     """A board that was inspected, as its files are now; nothing says what is truly wrong with it."""
     test = Path(row.image_path)
     reference = None if row.reference_path is None else Path(row.reference_path)
@@ -112,7 +112,7 @@ def saved_datasets(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
 
 
-def is_gone(row: InspectionRow) -> bool:
+def is_gone(row: BoardRow) -> bool:
     """Whether a file that was inspected is no longer in its place."""
     return any(path is not None and not Path(path).is_file() for path in (row.image_path, row.reference_path))
 

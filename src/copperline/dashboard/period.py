@@ -63,6 +63,7 @@ def bounds(
         now: with its zone.
         dates: first and last day of Period.DATES, both included.
 
+    >>> from datetime import UTC
     >>> now = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     >>> [moment.isoformat() for moment in bounds(Period.TODAY, now, UTC, (time(6),))]
     ['2026-03-01T00:00:00+00:00', '2026-03-01T13:00:00+00:00']

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from copperline.data.images import Image
+from copperline.data.statistics import grey_levels
 from copperline.detections import Detections
 from copperline.inspection.detector import Detector, as_grey
 from copperline.inspection.inspect import Verdict
@@ -51,7 +52,8 @@ class Trial:
         """
         detections = self.said.called(operating_point.as_array(self.taxonomy))
         score = None if self.registration is None else self.registration.score
-        return Verdict(decide(detections, score, self.taxonomy, self.policy), score, self.latency_ms, detections)
+        call, levels = decide(detections, score, self.taxonomy, self.policy), grey_levels(self.test)
+        return Verdict(call, score, self.latency_ms, detections, levels.brightness, levels.contrast)
 
 
 def try_pair(
