@@ -65,10 +65,10 @@ def test_the_plants_colours_go_by_name() -> None:
 def test_the_table_says_what_the_ground_truth_is() -> None:
     called = Detections.of([[0, 0, 10, 10], [50, 0, 60, 10], [90, 90, 99, 99]], [1, 2, 3], [0.9, 0.8, 0.7])
     labels = Detections.of([[1, 0, 10, 10], [50, 0, 60, 10], [70, 0, 80, 9]], [1, 0, 5])
-    rows = board_view.board_rows(called, DEEPPCB, labels, compare_board(called, labels))
+    rows = board_view.finding_rows(called, DEEPPCB, labels, compare_board(called, labels))
     assert [row.truth for row in rows] == ["found, IoU 0.90", "false: is open", "false", "missed", "missed"]
     assert [row.defect_class for row in rows] == ["short", "mousebite", "spur", "open", "pin-hole"]
     assert [row.missed for row in rows] == [False, False, False, True, True]
     assert rows[0].severity == "critical"
     assert rows[3].confidence is None
-    assert [row.truth for row in board_view.board_rows(called, DEEPPCB)] == ["", "", ""]
+    assert [row.truth for row in board_view.finding_rows(called, DEEPPCB)] == ["", "", ""]

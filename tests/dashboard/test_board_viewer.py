@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("streamlit")
 
-from copperline.dashboard.board_view import Picture, board_rows
+from copperline.dashboard.board_view import Picture, finding_rows
 from copperline.dashboard.board_viewer import MOST_TAGS, Scene, viewer_data
 from copperline.detections import Detections
 from copperline.evaluation import compare_board
@@ -18,7 +18,7 @@ LABELS = Detections.of([[102, 200, 140, 262], [8000, 700, 8030, 730]], [0, 5])
 
 
 def scene(**changes: object) -> Scene:
-    rows = board_rows(CALLED, DEEPPCB, LABELS, compare_board(CALLED, LABELS))
+    rows = finding_rows(CALLED, DEEPPCB, LABELS, compare_board(CALLED, LABELS))
     parts: dict[str, object] = {"width": 16000, "height": 9000, "pictures": (PICTURE,), "rows": rows}
     return Scene(**{**parts, "taxonomy": DEEPPCB, "truth": LABELS, **changes})  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ def test_ground_truth_is_apart_and_what_was_missed_stands_out() -> None:
     assert [box["style"] for box in boxes] == ["truth", "truth", "found", "found", "missed"]
     assert boxes[-1]["tag"] == "missed pin-hole"
     assert all(box["margin"] > 0 for box in boxes if box["style"] != "found")
-    hidden = scene(truth=None, rows=board_rows(CALLED, DEEPPCB))
+    hidden = scene(truth=None, rows=finding_rows(CALLED, DEEPPCB))
     assert [box["style"] for box in viewer_data(hidden)["boxes"]] == ["found", "found"]
 
 
@@ -54,7 +54,7 @@ def test_a_chosen_row_is_marked_and_seen() -> None:
 
 def test_many_boxes_have_few_tags() -> None:
     many = Detections.of([[i * 10, 0, i * 10 + 5, 5] for i in range(200)], [0] * 200, [0.9] * 200)
-    boxes = viewer_data(scene(rows=board_rows(many, DEEPPCB), truth=None))["boxes"]
+    boxes = viewer_data(scene(rows=finding_rows(many, DEEPPCB), truth=None))["boxes"]
     assert len(boxes) == 200
     assert sum(bool(box["tag"]) for box in boxes) == MOST_TAGS
 

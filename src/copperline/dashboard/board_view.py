@@ -44,7 +44,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRow:
+class FindingRow:
     """A line of the table: a detection, or a label that was missed.
 
     Attributes:
@@ -128,9 +128,9 @@ def display_taxonomy(of_model: Taxonomy, of_plant: Taxonomy) -> Taxonomy:
     return Taxonomy(tuple(DefectClass(c.id, c.name, c.severity, colours.get(c.name, c.colour)) for c in of_model))
 
 
-def board_rows(
+def finding_rows(
     called: Detections, taxonomy: Taxonomy, labels: Detections | None = None, compared: BoardComparison | None = None
-) -> tuple[BoardRow, ...]:
+) -> tuple[FindingRow, ...]:
     """The table: what was called, the most confident first, then the labels that were missed."""
     rows = []
     for i, (box, class_id, confidence) in enumerate(
@@ -138,12 +138,12 @@ def board_rows(
     ):
         shown = taxonomy[class_id]
         truth = "" if labels is None or compared is None else _truth(i, taxonomy, labels, compared)
-        rows.append(BoardRow(shown.name, shown.severity.value, confidence, tuple(box), truth))
+        rows.append(FindingRow(shown.name, shown.severity.value, confidence, tuple(box), truth))
     if labels is not None and compared is not None:
         lost = labels[~compared.found_labels]
         for box, class_id in zip(lost.boxes.tolist(), lost.class_ids.tolist(), strict=True):
             shown = taxonomy[class_id]
-            rows.append(BoardRow(shown.name, shown.severity.value, None, tuple(box), "missed", missed=True))
+            rows.append(FindingRow(shown.name, shown.severity.value, None, tuple(box), "missed", missed=True))
     return tuple(rows)
 
 

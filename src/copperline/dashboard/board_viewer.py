@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from copperline.dashboard.board_view import BoardRow, Picture
+from copperline.dashboard.board_view import FindingRow, Picture
 from copperline.detections import Detections
 from copperline.taxonomy import Taxonomy
 
@@ -55,7 +55,7 @@ class Scene:
     width: int
     height: int
     pictures: tuple[Picture, ...]
-    rows: tuple[BoardRow, ...]
+    rows: tuple[FindingRow, ...]
     taxonomy: Taxonomy
     truth: Detections | None = None
     window: tuple[int, int, int, int] | None = None

@@ -17,7 +17,7 @@ from copperline.dashboard.model_words import (
     shown_figures,
     value_of,
 )
-from copperline.dashboard.traced import NOT_MEASURED, explain
+from copperline.dashboard.traced import NOT_MEASURED, chart, explain, figure
 from copperline.errors import ModelError
 from copperline.registry import CardMeasurement, CatalogueEntry, ModelCard, card_measurements, read_run
 
@@ -71,19 +71,19 @@ def _figures(measurement: CardMeasurement | None) -> None:
         return
     shown = list(shown_figures(measurement).items())
     for start in range(0, len(shown), _IN_A_ROW):
-        for column, (name, figure) in zip(st.columns(_IN_A_ROW), shown[start : start + _IN_A_ROW], strict=True):
+        for column, (name, found) in zip(st.columns(_IN_A_ROW), shown[start : start + _IN_A_ROW], strict=True):
             label, formula = FIGURES[name]
-            with column, st.container(border=True, height="stretch"):
-                if figure.value is None:  # too long for the size that figures are set in
-                    st.markdown(label)
-                    st.subheader(NOT_MEASURED)
-                else:
-                    st.metric(label, value_of(figure))
-                st.caption(interval_of(figure) or "not on this card")
-                source = f"From the model's card, measured on: {plain(measurement.measured_on)}."
-                recorded = figure.interval is not None and name != FALSE_CALL_RATE
-                explain(f"{formula}{f' {BOOTSTRAP}' if recorded else ''}\n\n{source}", key=f"card-{name}")
-    if any(interval_of(figure) == NOT_RECORDED for _, figure in shown):
+            recorded = found.interval is not None and name != FALSE_CALL_RATE
+            source = f"From the model's card, measured on: {plain(measurement.measured_on)}."
+            with column:
+                figure(
+                    label,
+                    None if found.value is None else value_of(found),
+                    f"{formula}{f' {BOOTSTRAP}' if recorded else ''}\n\n{source}",
+                    note=interval_of(found) or "not on this card",
+                    key=f"card-{name}",
+                )
+    if any(interval_of(found) == NOT_RECORDED for _, found in shown):
         st.caption("Intervals are on the cards of models that were trained or shipped since they are recorded.")
 
 
@@ -92,7 +92,7 @@ def _classes(entry: CatalogueEntry, card: ModelCard, measurement: CardMeasuremen
     left, right = st.columns(2)
     with left:
         if measurement is not None and measurement.per_class:
-            st.plotly_chart(charts_models.class_bars(measurement.per_class, taxonomy), key="class-bars")
+            chart(charts_models.class_bars(measurement.per_class, taxonomy), key="class-bars")
         else:
             st.markdown(f"Average precision by class: {NOT_MEASURED} on these boards, or not on this card.")
     with right:
@@ -129,13 +129,13 @@ def _learning_curves(entry: CatalogueEntry) -> None:
     left, right = st.columns(2)
     with left:
         if losses:
-            st.plotly_chart(charts_models.curves(losses, title="Training loss", y_title="Loss"), key="loss")
+            chart(charts_models.curves(losses, title="Training loss", y_title="Loss"), key="loss")
         else:
             st.markdown(f"Training loss: {NOT_MEASURED}.")
     with right:
         if validation:
-            figure = charts_models.curves(validation, title="Validation", y_title="Average precision", per_cent=True)
-            st.plotly_chart(figure, key="validation")
+            drawn = charts_models.curves(validation, title="Validation", y_title="Average precision", per_cent=True)
+            chart(drawn, key="validation")
         else:
             st.markdown(f"Validation by epoch: {NOT_MEASURED}. A run without validation boards has none.")
     st.caption(

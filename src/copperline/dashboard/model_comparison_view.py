@@ -9,7 +9,7 @@ import streamlit as st
 from copperline.dashboard import charts_models, session
 from copperline.dashboard.failures import empty_state, plain, show_failure
 from copperline.dashboard.model_words import difference_rows, moment, p_text
-from copperline.dashboard.traced import explain
+from copperline.dashboard.traced import chart, explain
 from copperline.data import SavedDataset, Split
 from copperline.errors import CopperlineError, DataError, WarehouseError
 from copperline.evaluation import Discordance, verdict
@@ -95,7 +95,7 @@ def _on_the_line(first: CatalogueEntry, second: CatalogueEntry) -> None:
     left, right = st.columns([3, 4])
     with left:
         figure = charts_models.agreement(pairs.counts, first.title, second.title, ink=_ink())
-        st.plotly_chart(figure, key="agreement")
+        chart(figure, key="agreement")
     with right:
         _agreement_words(pairs, first, second)
         st.caption(searched)
@@ -213,7 +213,7 @@ def _kept(first: CatalogueEntry, second: CatalogueEntry, dataset: SavedDataset, 
 def _show(kept: KeptComparison, first: CatalogueEntry, second: CatalogueEntry) -> None:
     result = kept.result
     st.markdown(f"**{plain(verdict(result, first.title, second.title))}**")
-    st.plotly_chart(charts_models.differences(result), key="differences")
+    chart(charts_models.differences(result), key="differences")
     st.dataframe(
         difference_rows(result, first.title, second.title), hide_index=True, alt="Figures of both and their difference"
     )

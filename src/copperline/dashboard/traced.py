@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from copperline.dashboard import theme
 from copperline.quality import Change, Interval, Rate
 
 NOT_MEASURED = "not measured"
@@ -52,32 +52,64 @@ def metric(label: str, change: Change, formula: str, statements: Sequence[str], 
         key: of the info button, unique on the page.
     """
     rate = change.current
-    with card(label, f"{formula}\n\nUnit: {rate.unit}.", statements, key=key):
-        if rate.value is None:
-            # As large text it would be cut off.
-            st.markdown(f"#### {NOT_MEASURED}")
-        else:
-            colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off")
-            st.metric(
-                label, value_text(rate), _delta(change), delta_color=colour, label_visibility="collapsed", border=False
-            )
-        st.caption(f"{interval_text(rate)}. {_chance(change)}")
+    figure(
+        label,
+        None if rate.value is None else value_text(rate),
+        f"{formula}\n\nUnit: {rate.unit}.",
+        statements,
+        note=f"{interval_text(rate)}. {_chance(change)}",
+        delta=_delta(change),
+        good=good,
+        key=key,
+    )
 
 
-@contextmanager
-def card(label: str, formula: str, statements: Sequence[str], *, key: str) -> Iterator[None]:
-    """A frame with a label and its info button, around a figure."""
+def figure(
+    label: str,
+    value: str | None,
+    formula: str,
+    statements: Sequence[str] = (),
+    *,
+    key: str,
+    note: str | None = None,
+    delta: str | None = None,
+    good: str | None = None,
+) -> None:
+    """A frame with a label, its info button and a large value; None: not measured.
+
+    Args:
+        formula, statements: as in `explain`.
+        key: of the info button, unique on the page.
+        note: a small line below, Markdown.
+        delta: change against before.
+        good: `up` or `down`, which of the two is better; None: neither.
+    """
     with st.container(border=True, height="stretch", gap="small"):
         name, how = st.columns([4, 1], vertical_alignment="center", gap=None)
         name.markdown(label)
         with how:
             explain(formula, statements, key=key)
-        yield
+        if value is None:
+            # In the size of a figure these words would be cut off.
+            st.markdown(f"#### {NOT_MEASURED}")
+        else:
+            colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off")
+            st.metric(label, value, delta, delta_color=colour, label_visibility="collapsed")
+        if note is not None:
+            st.caption(note)
 
 
-def chart(figure: go.Figure, *, key: str) -> None:
+def chart(drawn: go.Figure, *, key: str) -> None:
     """A chart to look at: without Plotly's row of buttons, which hides what is below it."""
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(readable(drawn), key=key, config={"displayModeBar": False})
+
+
+def readable(drawn: go.Figure) -> go.Figure:
+    """The same figure with all its text in the theme's colour, not in Streamlit's pale grey."""
+    text = theme.colour("textColor")
+    drawn.update_xaxes(tickfont={"color": text}, title_font={"color": text})
+    drawn.update_yaxes(tickfont={"color": text}, title_font={"color": text})
+    return drawn.update_layout(font={"color": text}, legend={"font": {"color": text}})
 
 
 def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:

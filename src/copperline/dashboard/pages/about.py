@@ -45,14 +45,14 @@ def page() -> None:
 def _pages() -> None:
     for entry in PAGES:
         purpose = page_purpose(entry.module)
-        if purpose is None:
+        if purpose is None or not entry.in_menu:
             continue
         with st.container(border=True):
             links.link(entry.module, entry.title)
-            st.markdown(f"{plain(purpose)}.")
+            st.markdown(plain(purpose.removeprefix(f"{entry.title}: ")))
     st.markdown(
-        "**What each figure means**: formula, unit, denominator and interval are in `docs/quality.md`. The button "
-        "*How* of a figure shows its formula and the very query that it was counted by. "
+        "**What each figure means**: formula, unit, denominator and interval are in `docs/quality.md`. The info button "
+        "of a figure shows its formula and the very query that it was counted by. "
         f"A figure whose denominator is zero or unknown is shown as *{NOT_MEASURED}*."
     )
 

@@ -16,7 +16,17 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import NOT_MEASURED, card, chart, explain, footnote, interval_text, metric, value_text
+from copperline.dashboard.traced import (
+    NOT_MEASURED,
+    chart,
+    explain,
+    figure,
+    footnote,
+    interval_text,
+    metric,
+    readable,
+    value_text,
+)
 from copperline.warehouse import (
     BoardFilter,
     boards_query,
@@ -110,36 +120,35 @@ def _nothing_here(view: View) -> None:
 def _figures(data: OverviewData, chosen: BoardFilter) -> None:
     statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
     cells = [column for _ in range(3) for column in st.columns(FIGURES_A_ROW)]
-    counted = "Boards by the hour of their first inspection (`boards`)."
-    with cells[0], card("Boards inspected", counted, statements, key="boards"):
-        before = None if data.previous is None else data.previous.boards
-        st.metric(
+    before = None if data.previous is None else data.previous.boards
+    with cells[0]:
+        figure(
             "Boards inspected",
             f"{data.current.boards:,}",
-            None if before is None else f"{data.current.boards - before:+,}",
-            delta_color="off",
-            label_visibility="collapsed",
+            "Boards by the hour of their first inspection (`boards`).",
+            statements,
+            note=f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.",
+            delta=None if before is None else f"{data.current.boards - before:+,}",
+            key="boards",
         )
-        st.caption(f"{data.current.inspections:,} inspections; {data.current.awaiting_review:,} boards await review.")
-    for cell, figure in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
+    for cell, found in zip(cells[1:], plant_figures(data.current, data.previous), strict=False):
         with cell:
-            definition = figure.definition
-            metric(
-                definition.label,
-                figure.change,
-                definition.formula,
-                statements,
-                good=definition.better,
-                key=definition.key,
-            )
+            what = found.definition
+            metric(what.label, found.change, what.formula, statements, good=what.better, key=what.key)
     rate = discovery_rate(data.defects)
     formula = (
         "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + `confirmed`), "
         "of the chosen classes. It is not the false-call rate of boards."
     )
-    with cells[9], card("False discovery rate", formula, [data.statements["defects"]], key="fdr"):
-        st.markdown(f"#### {value_text(rate)}")
-        st.caption(f"{interval_text(rate)}, reviewed detections.")
+    with cells[9]:
+        figure(
+            "False discovery rate",
+            None if rate.value is None else value_text(rate),
+            formula,
+            [data.statements["defects"]],
+            note=f"{interval_text(rate)}, reviewed detections.",
+            key="fdr",
+        )
 
 
 def _pareto(data: OverviewData) -> None:
@@ -166,7 +175,7 @@ def _grid(data: OverviewData, chosen: BoardFilter) -> None:
     names = {name_or_unknown(line): line for line in data.lines}
     rates = {(name_or_unknown(line), name): rate for (line, name), rate in data.cells.items()}
     event = st.plotly_chart(
-        rate_grid(list(names), data.classes, rates),
+        readable(rate_grid(list(names), data.classes, rates)),
         key="grid",
         on_select="rerun",
         selection_mode="points",
@@ -252,7 +261,7 @@ def _recent(chosen: BoardFilter) -> None:
 
 def _downloads(data: OverviewData) -> None:
     """One file for each table that is shown, with numerators and denominators."""
-    figures = [_figure_row(figure) for figure in plant_figures(data.current, data.previous)]
+    figures = [_figure_row(found) for found in plant_figures(data.current, data.previous)]
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]] = {
         "figures": (
             ("figure", "value", "low_95", "high_95", "numerator", "denominator", "unit", "change"),
@@ -290,11 +299,11 @@ def _downloads(data: OverviewData) -> None:
             )
 
 
-def _figure_row(figure: PlantFigure) -> tuple[object, ...]:
-    rate = figure.change.current
+def _figure_row(found: PlantFigure) -> tuple[object, ...]:
+    rate = found.change.current
     low, high = rate.interval or (None, None)
     counts = (rate.numerator, rate.denominator, rate.unit)
-    return (figure.definition.key, rate.value, low, high, *counts, figure.change.difference)
+    return (found.definition.key, rate.value, low, high, *counts, found.change.difference)
 
 
 def _local(moment: datetime) -> str:

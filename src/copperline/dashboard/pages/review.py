@@ -10,7 +10,7 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
 from copperline.dashboard.period import Period, bounds
-from copperline.dashboard.traced import NOT_MEASURED, card, explain, interval_text, value_text
+from copperline.dashboard.traced import NOT_MEASURED, explain, figure, interval_text, value_text
 from copperline.quality import Agreement, Rate, reviewer_agreement
 from copperline.warehouse import (
     BoardFilter,
@@ -138,9 +138,15 @@ def _measured(chosen: BoardFilter) -> None:
     definitions = [definition for definition in FIGURES if definition.key in REVIEW_FIGURES]
     for column, definition in zip(st.columns(len(definitions)), definitions, strict=True):
         rate: Rate = definition.compute(counts)
-        with column, card(definition.label, definition.formula, [statement], key=f"review-{definition.key}"):
-            st.markdown(f"### {value_text(rate)}")
-            st.caption(interval_text(rate))
+        with column:
+            figure(
+                definition.label,
+                None if rate.value is None else value_text(rate),
+                definition.formula,
+                [statement],
+                note=interval_text(rate),
+                key=f"review-{definition.key}",
+            )
     st.subheader("Agreement of reviewers", anchor=False)
     agreement = reviewer_agreement(shared_judgements(session.engine(), chosen))
     if not agreement.pairs:

@@ -7,7 +7,7 @@ import hashlib
 import streamlit as st
 
 from copperline.dashboard import session
-from copperline.dashboard.board_view import BoardRow, around, board_rows, display_taxonomy
+from copperline.dashboard.board_view import FindingRow, around, display_taxonomy, finding_rows
 from copperline.dashboard.board_viewer import Scene, show_board
 from copperline.dashboard.failures import plain, show_failure
 from copperline.dashboard.lab_controls import choose_model, choose_source, choose_thresholds, load_detector
@@ -15,7 +15,7 @@ from copperline.dashboard.lab_models import ModelChoice
 from copperline.dashboard.lab_sources import LabSource
 from copperline.dashboard.lab_trial import LabTrial, View, run_trial
 from copperline.dashboard.shelf import Shelf
-from copperline.dashboard.traced import NOT_MEASURED, explain
+from copperline.dashboard.traced import figure
 from copperline.errors import CopperlineError
 from copperline.evaluation import MATCHING_IOU, BoardComparison
 from copperline.inspection import Verdict
@@ -97,7 +97,7 @@ def _show(source: LabSource, done: LabTrial) -> None:
         _verdict(done, verdict, compared, point)
     rows = tuple(
         row
-        for row in board_rows(verdict.detections, taxonomy, done.truth(), compared)
+        for row in finding_rows(verdict.detections, taxonomy, done.truth(), compared)
         if (not classes or row.defect_class in classes) and (with_truth or not row.missed)
     )
     with side:
@@ -111,33 +111,35 @@ def _verdict(done: LabTrial, verdict: Verdict, compared: BoardComparison | None,
     call, defects, latency, registration, truth = st.columns([1.5, 1, 1, 1.2, 1.5])
     with call:
         _call(done, verdict)
-    with defects.container(border=True, height="stretch"):
-        withheld = verdict.call is Call.WITHHELD
-        _figure("Defects", None if withheld else f"{len(verdict.detections):,}")
-        explain(
+    with defects:
+        figure(
+            "Defects",
+            None if verdict.call is Call.WITHHELD else f"{len(verdict.detections):,}",
             "Detections on this board at or above the threshold of their class; where several overlap by more than "
             f"half, the most confident. Thresholds: {plain(point.criterion)}.",
             key="lab-defects",
         )
-    with latency.container(border=True, height="stretch"):
-        seconds = verdict.latency_ms / 1e3
-        _figure(*(("Latency, ms", f"{verdict.latency_ms:.0f}") if seconds < 1 else ("Latency, s", f"{seconds:.1f}")))
-        explain(
+    with latency:
+        ms = verdict.latency_ms
+        figure(
+            "Latency",
+            f"{ms:.0f} ms" if ms < 1e3 else f"{ms / 1e3:.1f} s",
             "Time from decoded images to what the network said: registration, network, decision, on this "
             "server, when these images were first tried. Reading the file is not in it.",
             key="lab-latency",
         )
-    with registration.container(border=True, height="stretch"):
-        score = verdict.registration_score
-        limit = done.trial.policy.withheld_below
-        _figure(f"Registration, ≥ {limit:.2f}", None if score is None else f"{score:.2f}")
-        explain(
+    with registration:
+        score, limit = verdict.registration_score, done.trial.policy.withheld_below
+        figure(
+            "Registration",
+            None if score is None else f"{score:.2f}",
             "How surely test image and reference show the same board, 0 to 1: the mean of their concordance as a "
             f"whole (Lin) and of the concordance that nine in ten places reach. Below {limit:.2f} the call is "
             "WITHHELD. Without a reference it is not measured.",
+            note=f"withheld below {limit:.2f}",
             key="lab-registration",
         )
-    with truth.container(border=True, height="stretch"):
+    with truth:
         _truth_counts(done, compared)
     if verdict.call is Call.WITHHELD:
         st.warning(
@@ -145,14 +147,6 @@ def _verdict(done: LabTrial, verdict: Verdict, compared: BoardComparison | None,
             "be another board's, or turned, mirrored or shifted too far. Give this board's own reference, or none.",
             icon=":material/help:",
         )
-
-
-def _figure(label: str, value: str | None) -> None:
-    """None: not measured, in letters that fit the frame."""
-    if value is not None:
-        st.metric(label, value)
-    else:
-        st.markdown(f"{label}\n### {NOT_MEASURED}")
 
 
 def _call(done: LabTrial, verdict: Verdict) -> None:
@@ -166,24 +160,22 @@ def _call(done: LabTrial, verdict: Verdict) -> None:
 
 
 def _truth_counts(done: LabTrial, compared: BoardComparison | None) -> None:
-    if compared is None:
-        _figure("Found / missed / false", None)
-    else:
-        counts = f"{compared.found} / {compared.missed} / {compared.false}"
-        _figure(f"Found / missed / false, of {len(compared.found_labels)}", counts)
     known = done.board.truth
     other = ""
     if known is not None and done.truth() is None:
         other = f"\n\nThe labels have other classes than the model: {plain(', '.join(known.taxonomy.names))}."
-    explain(
+    figure(
+        "Found / missed / false",
+        None if compared is None else f"{compared.found} / {compared.missed} / {compared.false}",
         f"Found: labels that a detection of their class covers with an IoU of at least {MATCHING_IOU}. Missed: the "
         "other labels. False: detections that found no label of their class. A defect that is called by another "
         f"class's name is both missed and false. Without labels, or without a call, it is not measured.{other}",
+        note=None if compared is None else f"of {len(compared.found_labels)} labelled defects",
         key="lab-truth",
     )
 
 
-def _table(rows: tuple[BoardRow, ...], verdict: Verdict, *, with_truth: bool) -> int | None:
+def _table(rows: tuple[FindingRow, ...], verdict: Verdict, *, with_truth: bool) -> int | None:
     """The detections; gives the index of the chosen row."""
     if not rows:
         if verdict.call is not Call.WITHHELD:
@@ -216,7 +208,7 @@ def _table(rows: tuple[BoardRow, ...], verdict: Verdict, *, with_truth: bool) ->
 def _picture(
     source: LabSource,
     done: LabTrial,
-    rows: tuple[BoardRow, ...],
+    rows: tuple[FindingRow, ...],
     taxonomy: Taxonomy,
     selected: int | None,
     classes: list[str],
