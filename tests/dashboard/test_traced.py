@@ -16,7 +16,7 @@ from copperline.quality import Rate, defect_rate, dpmo, dpu, escape_rate, false_
         (defect_rate(3, 200), "1.50 %", "3 of 200; 95 %: 0.51 - 4.32 %"),
         (defect_rate(0, 1200), "0.00 %", "0 of 1,200; 95 %: 0.00 - 0.32 %"),
         (defect_rate(0, 0), "not measured", "0 of 0"),
-        (dpu(30, 20), "1.500", "30 on 20; 95 %: 1.012 - 2.141"),
+        (dpu(30, 20), "1.5", "30 on 20; 95 %: 1.01 - 2.14"),
         (dpmo(30, 20, None), "not measured", "30 counted, of how many is not known"),
         (dpmo(30, 20, 100), "15,000", "30 on 2,000; 95 %: 10,118 - 21,414"),
         (false_call_ppm(1, 100), "10,000", "1 on 100; 95 %: 1,767 - 54,486"),
@@ -43,7 +43,7 @@ def test_each_metric_has_its_interval_its_change_and_its_query() -> None:
     assert not ran.exception
     rate, dpu_ = ran.metric
     assert (rate.label, rate.value, rate.delta) == ("Defect rate", "1.00 %", "-5.00 pp")
-    assert (dpu_.value, dpu_.delta) == ("0.500", "+0.1")
+    assert (dpu_.value, dpu_.delta) == ("0.5", "+0.1")
     said = [caption.value for caption in ran.caption]
     assert "10 of 1,000; 95 %: 0.54 - 1.83 %. Changed more than chance explains." in said
     assert "0 of 0. No change measured." in said

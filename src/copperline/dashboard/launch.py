@@ -77,7 +77,7 @@ def command(server: Server) -> list[str]:
         "theme.base": HERE / "theme.toml",
     }
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(SCRIPT)),
+        *(sys.executable, "-m", "copperline.dashboard.server", "run", str(SCRIPT)),
         *(f"--{name}={value}" for name, value in options.items()),
         # Not from beside the script too, where Streamlit would look: that is inside the installed package.
         *(f"--secrets.files={file}" for file in secrets_files()),

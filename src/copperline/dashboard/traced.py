@@ -20,7 +20,7 @@ def value_text(rate: Rate) -> str:
 
     >>> from copperline.quality import defect_rate, dpu
     >>> value_text(defect_rate(3, 200)), value_text(dpu(30, 20)), value_text(defect_rate(0, 0))
-    ('1.50 %', '1.500', 'not measured')
+    ('1.50 %', '1.5', 'not measured')
     """
     return NOT_MEASURED if rate.value is None else number_text(rate.value, proportion=rate.proportion)
 
@@ -30,7 +30,7 @@ def interval_text(rate: Rate) -> str:
 
     >>> from copperline.quality import defect_rate, dpu, escape_rate
     >>> interval_text(defect_rate(3, 200)), interval_text(dpu(30, 20))
-    ('3 of 200; 95 %: 0.51 - 4.32 %', '30 on 20; 95 %: 1.012 - 2.141')
+    ('3 of 200; 95 %: 0.51 - 4.32 %', '30 on 20; 95 %: 1.01 - 2.14')
     >>> interval_text(escape_rate(0, None))
     '0 counted, of how many is not known'
     """
@@ -140,7 +140,7 @@ def number_text(value: float, *, proportion: bool) -> str:
     """A figure as people read it: a proportion in per cent."""
     if proportion:
         return f"{PERCENT * value:.2f} %"
-    return f"{value:,.0f}" if abs(value) >= PERCENT else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= PERCENT else f"{value:.3g}"
 
 
 def _range(interval: Interval, proportion: bool) -> str:
