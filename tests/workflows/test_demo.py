@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,27 @@ def test_every_board_has_a_row_the_good_ones_too(demo: Any) -> None:
         labelled = dict(database.execute("SELECT split, COUNT(*) FROM pcb_labeled_data GROUP BY split"))
         assert labelled["test"] == 4
         assert sum(labelled.values()) == 16
+
+
+def test_boards_were_inspected_on_the_day_that_they_were_made(demo: Any, copperline: Callable[..., Any]) -> None:
+    """At a time of day that follows from the board alone, a second later for each version of the model."""
+    query = """SELECT board_id, inspected_at, manufacturing_date, MIN(inference_timestamp), MAX(inference_timestamp)
+        FROM inspections JOIN pcb_metadata USING (board_id) LEFT JOIN defect_logs USING (inspection_id, board_id)
+        WHERE station_id = 'demo' GROUP BY 1, 2, 3"""
+    with closing(sqlite3.connect(demo.result["database"])) as database:
+        found = database.execute(query).fetchall()
+        (made_on,) = database.execute("SELECT MAX(created_at) FROM pcb_metadata").fetchone()
+    assert len(found) == 4
+    assert len({inspected_at for _, inspected_at, *_ in found}) == 4
+    today = datetime.fromisoformat(made_on).date()
+    for board_id, inspected_at, manufactured, first, last in found:
+        second = int.from_bytes(hashlib.sha256(f"time:{board_id}".encode()).digest()[:8], "big") % 86_400
+        wanted = datetime.fromisoformat(manufactured) + timedelta(seconds=second + int(demo.result["model_version"]))
+        assert datetime.fromisoformat(inspected_at) == wanted
+        assert timedelta(days=1) <= today - date.fromisoformat(manufactured) <= timedelta(days=14)
+        assert {first, last} <= {None, inspected_at}
+    checked = copperline("warehouse", "verify", "--workspace", demo.workspace, "--json")
+    assert (checked.status, checked.json["stale"]) == (0, [])
 
 
 def test_model_is_registered_with_its_card(demo: Any) -> None:

@@ -1,6 +1,6 @@
 """Counts of boards and defects by hour, line, product, model version and class, from the derived tables.
 
-Each question is a `Query`: what it gives, and its SQL word for word, so that every figure on a screen can be traced.
+Each question is a query, of which `statement_text` gives the SQL: so every figure on a screen can be traced.
 Rates are left to whoever knows their definition (`copperline.quality`).
 """
 
