@@ -49,6 +49,7 @@ from copperline.registry import (
 )
 from copperline.registry.builtin import CARD_SUFFIX, SUFFIX
 from copperline.registry.card import NOT_MEASURED
+from copperline.registry.card_figures import INTERVALS
 from copperline.settings import Settings
 from copperline.workflows.baselining import SEEN, measure_baseline
 from copperline.workflows.evaluating import measure
@@ -228,7 +229,8 @@ def figures() -> str:
         f"| `{name}` | {measured} | " + " | ".join(_figure(rows.get(figure)) for figure in SHOWN) + " |"
         for name in builtin_models()
         for measured, rows in builtin_model(name).card.metrics.items()
-        if isinstance(rows, dict) and SHOWN.keys() <= rows.keys()
+        # What training itself measured on validation is measured again, with and without references.
+        if isinstance(rows, dict) and SHOWN.keys() <= rows.keys() and not measured.endswith(INTERVALS)
     ]
     if not lines:
         return "*This source tree has none of them.*\n"

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
 from copperline.taxonomy import DEEPPCB, Taxonomy
@@ -58,7 +59,8 @@ class Settings(BaseSettings):
     @field_validator("shift_starts")
     @classmethod
     def _in_order(cls, starts: tuple[time, ...]) -> tuple[time, ...]:
-        if list(starts) != sorted(set(starts)) or any(start.minute or start.second for start in starts):
+        # Compared with a plain full hour, a time with a zone of its own differs too.
+        if any(start != time(start.hour) for start in starts) or list(starts) != sorted(set(starts)):
             raise ValueError("expected distinct full hours in order, such as 06:00, 14:00, 22:00")
         return starts
 
@@ -81,6 +83,11 @@ class Settings(BaseSettings):
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(
                 f"expected TOML, found a mistake ({error})", where=TOML_FILE, fix="correct it"
+            ) from error
+        except UnreadableVariable as error:
+            raise SettingsError(
+                f"expected a list in JSON in a variable of the environment ({error})",
+                fix="""write it as '["a", "b"]', or set it in copperline.toml""",
             ) from error
         except ValidationError as error:
             first = error.errors()[0]

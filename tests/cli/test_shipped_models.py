@@ -183,8 +183,13 @@ def test_a_shipped_model_is_listed_shown_exported_and_promoted(
     assert file.with_suffix(".md").read_text().startswith("# deeppcb")
 
     assert not (tmp_path / "w" / "registry.db").exists()
-    promoted = at("models", "promote", "builtin:deeppcb", "--json").json
+    assert "No promotion is recorded yet" in at("models", "history").out
+    reason = ("--reason", "a start", "--by", "ann@plant.example")
+    promoted = at("models", "promote", "builtin:deeppcb", *reason, "--json").json
     assert promoted == {"name": "pcb-detector", "version": 1, "aliases": ["champion"]}
+    (recorded,) = at("models", "history", "--json").json["promotions"]
+    assert (recorded["by"], recorded["reason"], recorded["to_version"]) == ("ann@plant.example", "a start", 1)
+    assert "ann@plant.example" in at("models", "history").out
     board = sorted(demo.data.rglob("*_test.jpg"))[0]
     assert at("inspect", board, "--json", "--dry-run").json["model_version"] == "1"
 

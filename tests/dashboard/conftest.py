@@ -6,9 +6,11 @@ that fixture and start no Playwright of their own, and none of them may call `as
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -212,3 +214,93 @@ def visit(look: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     for page in pages:
         assert page.get_by_test_id("stException").all_inner_texts() == []
         page.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answer(url: str) -> str | None:
+    """The text at `url`, or None while nobody listens there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return str(response.read().decode())
+    except (urllib.error.URLError, ConnectionError):
+        return None
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} took longer than {seconds:.0f} seconds"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts a command that listens on `port`, in `tmp_path`, and waits until `path` answers; ends it afterwards."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, port: int, path: str = "/", **variables: str) -> Running:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "HOME": str(tmp_path), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                pytest.fail(f"{arguments} ended with {process.returncode}: {process.communicate()[0]}")
+            return answer(f"http://127.0.0.1:{port}{path}") is not None
+
+        wait_for(answers, "the start")
+        return Running(process, port)
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
+    """The command `copperline dashboard`, with options and variables of the environment.
+
+    `before` is called with the port, to write what depends on it.
+    """
+
+    def run(*options: str, before: Callable[[int], None] = lambda port: None, **variables: str) -> Running:
+        port = free_port()
+        before(port)
+        command = ("copperline", "dashboard", "--no-browser", "--port", str(port), *options)
+        return start(*command, port=port, path="/_stcore/health", **variables)
+
+    return run
+
+
+@pytest.fixture
+def port_of_provider() -> int:
+    return free_port()

@@ -58,6 +58,19 @@ def test_a_reader_says_how(first_layout: str) -> None:
         open_warehouse(first_layout, read_only=True)
 
 
+def test_it_goes_on_where_an_earlier_try_has_stopped(first_layout: str) -> None:
+    """Snowflake commits after each change of a table, so half a step may be there."""
+    with closing(sqlite3.connect(first_layout.removeprefix("sqlite:///"))) as database:
+        database.execute("ALTER TABLE inspections ADD COLUMN brightness DOUBLE")
+        database.commit()
+    engine = open_warehouse(first_layout)
+    with read_transaction(engine) as connection:
+        assert differences(connection) == []
+        columns = [column["name"] for column in inspect(connection).get_columns("inspections")]
+    assert (columns.count("brightness"), columns.count("contrast")) == (1, 1)
+    engine.dispose()
+
+
 def test_a_failure_on_the_way_leaves_the_old_layout(first_layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(first_layout.removeprefix("sqlite:///"))
 

@@ -19,13 +19,16 @@ def dashboard(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Serve the dashboard until Ctrl-C: overview, Vision Lab, review, process control, models."""
-    from copperline.dashboard.launch import Server, serve
+    from copperline.dashboard.launch import Server, check, serve
 
     settings = settings_for(workspace)
     server = Server(host, port, read_only, open_browser=not no_browser)
+    check(settings, server)
     say(f"Dashboard: {server.url} (Ctrl-C ends it)")
     if not server.is_local and not (settings.dashboard_sign_in or read_only):
         say("Note: other machines can reach it, and everyone may review. See docs/dashboard.md for sign-in.")
+    if settings.dashboard_sign_in and not settings.dashboard_reviewers:
+        say("Note: dashboard_reviewers names nobody, so nobody may review or promote.")
     status = serve(settings, server)
     if status:
         raise typer.Exit(status)

@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every visitor: who it is, which page, and how errors are shown."""
+"""What every visitor gets: who they are, which page, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from copperline.dashboard import session
+from copperline.dashboard import links, session
 from copperline.dashboard.failures import show_failure
 from copperline.errors import CopperlineError
 
@@ -39,19 +39,30 @@ PAGES = (
 
 
 def main() -> None:
+    """Run by `script/main.py` at every visit and every click."""
     st.set_page_config(page_title="Copperline", page_icon=":material/memory:", layout="wide")
+    try:
+        _main()
+    except CopperlineError as error:
+        show_failure(error)
+
+
+def _main() -> None:
     if not session.signed_in():
-        session.sign_in_page()
+        # Under every page's address, or Streamlit would say that the page does not exist.
+        st.navigation([_navigable(entry, session.sign_in_page) for entry in PAGES], position="hidden").run()
         return
-    chosen = st.navigation([_navigable(entry) for entry in PAGES])
+    pages = {entry.module: _navigable(entry, _guarded(entry)) for entry in PAGES}
+    links.remember(pages)
+    chosen = st.navigation(list(pages.values()))
     with st.sidebar:
         session.who_is_here()
     chosen.run()
 
 
-def _navigable(entry: PageEntry) -> st.Page:
+def _navigable(entry: PageEntry, run: Callable[[], None]) -> st.Page:
     return st.Page(
-        _guarded(entry),
+        run,
         title=entry.title,
         icon=entry.icon,
         url_path=entry.url_path,
@@ -71,7 +82,3 @@ def _guarded(entry: PageEntry) -> Callable[[], None]:
             show_failure(error)
 
     return run
-
-
-if __name__ == "__main__":
-    main()

@@ -72,9 +72,7 @@ def _confidence_drift(chosen: BoardFilter, baseline: Baseline) -> None:
     current = [sum(column) for column in zip(*now.values(), strict=True)] or [0] * len(together)
     left, right = st.columns([3, 2])
     with left:
-        st.plotly_chart(
-            drift_chart(CONFIDENCE, together, current), key="drift-confidence", config={"displayModeBar": False}
-        )
+        chart(drift_chart(CONFIDENCE, together, current), key="drift-confidence")
     with right:
         st.dataframe(
             [

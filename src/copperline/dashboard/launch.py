@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from copperline.dashboard.sign_in import require_provider, secrets_files
 from copperline.errors import SettingsError
 from copperline.settings import Settings
 
 HERE = Path(__file__).parent
+SCRIPT = HERE / "script" / "main.py"
 READ_ONLY = "COPPERLINE_DASHBOARD_READ_ONLY"
 # Vision Lab takes whole-panel scans: 16,384 px squared as an uncompressed bitmap is 256 MiB.
 UPLOAD_MIB = 300
+# How long the server may take to end once it was asked to.
+STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Server:
     def url(self) -> str:
         """For people on this machine."""
         host = "localhost" if self.is_local or self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def command(server: Server) -> list[str]:
@@ -59,6 +65,8 @@ def command(server: Server) -> list[str]:
         "server.port": server.port,
         "server.headless": str(not server.open_browser).lower(),
         "server.fileWatcherType": "none",
+        # It would ask for an e-mail address at the first start on a machine, and wait.
+        "server.showEmailPrompt": "false",
         "server.maxUploadSize": UPLOAD_MIB,
         "browser.gatherUsageStats": "false",
         "browser.serverPort": server.port,
@@ -69,8 +77,10 @@ def command(server: Server) -> list[str]:
         "theme.base": HERE / "theme.toml",
     }
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(HERE / "app.py")),
+        *(sys.executable, "-m", "copperline.dashboard.server", "run", str(SCRIPT)),
         *(f"--{name}={value}" for name, value in options.items()),
+        # Not from beside the script too, where Streamlit would look: that is inside the installed package.
+        *(f"--secrets.files={file}" for file in secrets_files()),
     ]
 
 
@@ -80,25 +90,63 @@ def environment(settings: Settings, server: Server) -> dict[str, str]:
     return {**os.environ, **workspace, **({READ_ONLY: "1"} if server.read_only else {})}
 
 
-def serve(settings: Settings, server: Server) -> int:
-    """Serves the dashboard until it is stopped, and gives its exit status; Ctrl-C ends it with 0.
+def check(settings: Settings, server: Server) -> None:
+    """Whether the dashboard can be served.
 
     Raises:
-        SettingsError: the port is taken, or the host is none of this machine's.
+        SettingsError: the port is taken, the host is none of this machine's, or people are to sign in and no provider
+            is set.
         ModuleNotFoundError: the extra `dashboard` is not installed.
     """
     import streamlit  # noqa: F401  # fails here, by name, and not in the other process
 
+    if settings.dashboard_sign_in:
+        import authlib  # type: ignore[import-untyped] # noqa: F401
+
+        require_provider(secrets_files())
     require_free(server.host, server.port)
-    process = subprocess.Popen(command(server), env=environment(settings, server))
+
+
+def serve(settings: Settings, server: Server) -> int:
+    """Serves the dashboard until it is stopped, and gives its exit status; Ctrl-C and SIGTERM end it with 0.
+
+    Call it in the main thread. Raises as `check`.
+    """
+    check(settings, server)
+    # Without this a service manager's SIGTERM would end this process alone, and leave the server behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(command(server), environment(settings, server))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: list[str], variables: dict[str, str]) -> int:
+    process = subprocess.Popen(arguments, env=variables)
     try:
         return process.wait()
     except KeyboardInterrupt:
-        process.wait(timeout=10)
+        # A terminal's Ctrl-C has reached it as well; a signal to this process alone has not.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
         return 0
     finally:
         if process.poll() is None:
             process.kill()
+            process.wait()
+
+
+def free_port(first: int = 8501, tries: int = 50) -> int:
+    """The first port of loopback that nobody has, from `first` on; raises SettingsError if there is none."""
+    for port in range(first, first + tries - 1):
+        try:
+            require_free("127.0.0.1", port)
+        except SettingsError:
+            continue
+        return port
+    require_free("127.0.0.1", first + tries - 1)
+    return first + tries - 1
 
 
 def require_free(host: str, port: int) -> None:
@@ -108,9 +156,11 @@ def require_free(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: what can be no host name at all, such as `a..b`.
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
         raise SettingsError(
-            f"expected an address that can be listened on, found that it cannot ({error.strerror})",
+            f"expected an address that can be listened on, found that it cannot ({reason})",
             where=f"{host}:{port}",
             fix="choose another with --host or --port, or end the program that has it",
         ) from error

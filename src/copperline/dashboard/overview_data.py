@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -90,13 +89,13 @@ def read_overview(engine: Engine, chosen: BoardFilter, class_order: tuple[str, .
         previous = None if before is None else boards_by(connection, before)[()]
         found = defects_by(connection, chosen, ("line_id", "detected_class"))
         confidences = histograms_by(connection, chosen, CONFIDENCE, ("detected_class",))
-    current = sum(by_line.values(), BoardCounts())
+    current = BoardCounts.total(by_line.values())
     classes = _in_order({name for _, name in found}, class_order)
-    by_class = {name: _sum(counts for key, counts in found.items() if key[1] == name) for name in classes}
+    by_class = {name: DefectCounts.total(counts for key, counts in found.items() if key[1] == name) for name in classes}
     return OverviewData(
         current=current,
         previous=previous,
-        defects=_sum(by_class.values()),
+        defects=DefectCounts.total(by_class.values()),
         pareto=tuple(pareto({name: counts.defects - counts.false_calls for name, counts in by_class.items()})),
         false_calls={name: counts.false_calls for name, counts in by_class.items()},
         lines=tuple(line for (line,) in by_line),
@@ -113,10 +112,6 @@ def read_overview(engine: Engine, chosen: BoardFilter, class_order: tuple[str, .
             "confidences": statement_text(engine, count_values(chosen, CONFIDENCE, ("detected_class",))),
         },
     )
-
-
-def _sum(parts: Iterable[DefectCounts]) -> DefectCounts:
-    return sum(parts, DefectCounts())
 
 
 def _in_order(names: set[str], order: tuple[str, ...]) -> tuple[str, ...]:

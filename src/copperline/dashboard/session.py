@@ -13,11 +13,13 @@ from sqlalchemy import Engine, make_url
 
 from copperline.dashboard.failures import plain
 from copperline.dashboard.launch import READ_ONLY
+from copperline.dashboard.sign_in import email_of, is_reviewer, require_provider, secrets_files
 from copperline.settings import Settings
 from copperline.warehouse import open_warehouse
 
 # Long enough for a short write of another process, short enough that a page answers.
 BUSY_SECONDS = 3.0
+UNKNOWN = "unknown"
 
 
 @st.cache_resource(show_spinner=False)
@@ -54,23 +56,28 @@ def may_write() -> bool:
         return False
     if not settings().dashboard_sign_in:
         return True
-    return user_name() in settings().dashboard_reviewers
+    return signed_in() and is_reviewer(st.user, settings().dashboard_reviewers)
 
 
 def user_name() -> str:
     """Who is recorded as reviewer: the e-mail address of who signed in, else the account of this machine."""
     if settings().dashboard_sign_in:
-        return str(st.user.get("email") or st.user.get("sub") or "unknown")
-    return getpass.getuser()
+        return email_of(st.user) or str(st.user.get("name") or st.user.get("sub") or UNKNOWN)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return UNKNOWN  # a container may run under a number that has no account
 
 
 def signed_in() -> bool:
     """True also where nobody has to sign in."""
-    return not settings().dashboard_sign_in or bool(st.user.is_logged_in)
+    return not settings().dashboard_sign_in or st.user.get("is_logged_in") is True
 
 
 def sign_in_page() -> None:
+    """All that a visitor sees before signing in. Raises SettingsError if there is no provider to ask."""
     st.title("Copperline")
+    require_provider(secrets_files())
     st.markdown("Sign in with your company account to see the boards of this plant.")
     st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from copperline.dashboard import theme
 from copperline.quality import Change, Interval, Rate
+
+Width = int | Literal["stretch"]
 
 NOT_MEASURED = "not measured"
 PERCENT = 100
-# Of one card, in px: "100.00 %" fits in any font, and four cards stand in a row on a laptop's screen.
-CARD_WIDTH = 236
+# Of one figure's frame, in px: "100.00 %" fits in any font, and four stand in a row on a laptop's screen.
+FIGURE_WIDTH = 236
 
 
 def value_text(rate: Rate) -> str:
@@ -22,7 +25,7 @@ def value_text(rate: Rate) -> str:
 
     >>> from copperline.quality import defect_rate, dpu
     >>> value_text(defect_rate(3, 200)), value_text(dpu(30, 20)), value_text(defect_rate(0, 0))
-    ('1.50 %', '1.500', 'not measured')
+    ('1.50 %', '1.5', 'not measured')
     """
     return NOT_MEASURED if rate.value is None else number_text(rate.value, proportion=rate.proportion)
 
@@ -30,17 +33,33 @@ def value_text(rate: Rate) -> str:
 def interval_text(rate: Rate) -> str:
     """The 95 % interval and what was counted.
 
-    >>> from copperline.quality import defect_rate, escape_rate
-    >>> interval_text(defect_rate(3, 200)), interval_text(escape_rate(0, None))
-    ('3 of 200; 95 %: 0.51 - 4.32 %', '0 counted, of how many is not known')
+    >>> from copperline.quality import defect_rate, dpu, escape_rate
+    >>> interval_text(defect_rate(3, 200)), interval_text(dpu(30, 20))
+    ('3 of 200; 95 %: 0.51 - 4.32 %', '30 on 20; 95 %: 1.01 - 2.14')
+    >>> interval_text(escape_rate(0, None))
+    '0 counted, of how many is not known'
     """
     if rate.denominator is None:
         return f"{rate.numerator:,} counted, of how many is not known"
-    counted = f"{rate.numerator:,} of {rate.denominator:,}"
+    counted = f"{rate.numerator:,} {'of' if rate.proportion else 'on'} {rate.denominator:,}"
     return counted if rate.interval is None else f"{counted}; 95 %: {_range(rate.interval, rate.proportion)}"
 
 
-def metric(label: str, change: Change, formula: str, statements: Sequence[str], *, good: str | None, key: str) -> None:
+def figures_row() -> DeltaGenerator:
+    """A row for figures of FIGURE_WIDTH: as many side by side as the window has room for."""
+    return st.container(horizontal=True)
+
+
+def metric(
+    label: str,
+    change: Change,
+    formula: str,
+    statements: Sequence[str],
+    *,
+    good: str | None,
+    key: str,
+    width: Width = "stretch",
+) -> None:
     """One figure in a frame: value, change against the previous period, interval, denominator, and its info button.
 
     Args:
@@ -48,51 +67,70 @@ def metric(label: str, change: Change, formula: str, statements: Sequence[str], 
         change: the figure now and in the previous period.
         formula: in words, with the unit.
         statements: the SQL that it was counted by.
-        good: `up` or `down`, what is better; None: neither.
+        good: `up` or `down`, what is better; None: neither. A change that chance explains is neither.
         key: of the info button, unique on the page.
+        width: of the frame, px.
     """
     rate = change.current
-    # Green and red are for what is more than chance; the rest is grey.
-    colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off") if change.excludes_zero else "off"
-    with card(label, f"{formula}\n\nUnit: {rate.unit}.", statements, key=key):
-        large(label, rate, _delta(change), colour=colour)
-        st.caption(f"{interval_text(rate)}. {_chance(change)}")
-
-
-def large(label: str, rate: Rate, delta: str | None = None, *, colour: Any = "off") -> None:
-    """The value, in large figures."""
-    if rate.value is None:
-        # As large text it would be cut off.
-        st.markdown(f"#### {NOT_MEASURED}")
-        return
-    arrow: Any = "auto" if delta and any(digit in "123456789" for digit in delta) else "off"
-    st.metric(
+    figure(
         label,
-        value_text(rate),
-        delta,
-        delta_color=colour,
-        delta_arrow=arrow,
-        label_visibility="collapsed",
-        border=False,
+        None if rate.value is None else value_text(rate),
+        f"{formula}\n\nUnit: {rate.unit}.",
+        statements,
+        note=f"{interval_text(rate)}. {_chance(change)}",
+        delta=_delta(change),
+        good=good if change.excludes_zero else None,
+        key=key,
+        width=width,
     )
 
 
-def cards() -> Any:
-    """A row for cards: as many side by side as the window has room for."""
-    return st.container(horizontal=True)
+def figure(
+    label: str,
+    value: str | None,
+    formula: str,
+    statements: Sequence[str] = (),
+    *,
+    key: str,
+    note: str | None = None,
+    delta: str | None = None,
+    good: str | None = None,
+    width: Width = "stretch",
+) -> None:
+    """A frame with a label, its info button and a large value; None: not measured.
 
-
-@contextmanager
-def card(label: str, formula: str, statements: Sequence[str], *, key: str) -> Iterator[None]:
-    """A frame with a label and its info button, around a figure."""
-    with st.container(border=True, width=CARD_WIDTH, height="stretch", gap="small", key=f"card-{key}"):
+    Args:
+        formula, statements: as in `explain`.
+        key: of the info button, unique on the page.
+        note: a small line below, Markdown.
+        delta: change against before.
+        good: `up` or `down`, which of the two is better; None: neither.
+        width: of the frame, px.
+    """
+    with st.container(border=True, width=width, height="stretch", gap="small", key=f"figure-{key}"):
         _with_button(lambda: st.markdown(label), formula, statements, key)
-        yield
+        if value is None:
+            # In the size of a figure these words would be cut off.
+            st.markdown(f"#### {NOT_MEASURED}")
+        else:
+            colour: Any = {"up": "normal", "down": "inverse"}.get(good or "", "off")
+            arrow: Any = "auto" if delta and any(digit in "123456789" for digit in delta) else "off"
+            st.metric(label, value, delta, delta_color=colour, delta_arrow=arrow, label_visibility="collapsed")
+        if note is not None:
+            st.caption(note)
 
 
-def chart(figure: go.Figure, *, key: str) -> None:
+def chart(drawn: go.Figure, *, key: str) -> None:
     """A chart to look at: without Plotly's row of buttons, which hides what is below it."""
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(readable(drawn), key=key, config={"displayModeBar": False})
+
+
+def readable(drawn: go.Figure) -> go.Figure:
+    """The same figure with all its text in the theme's colour, not in Streamlit's pale grey."""
+    text = theme.colour("textColor")
+    drawn.update_xaxes(tickfont={"color": text}, title_font={"color": text})
+    drawn.update_yaxes(tickfont={"color": text}, title_font={"color": text})
+    return drawn.update_layout(font={"color": text}, legend={"font": {"color": text}})
 
 
 def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:
@@ -117,14 +155,10 @@ def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
 
 
 def number_text(value: float, *, proportion: bool) -> str:
-    """A figure as people read it: a proportion in per cent.
-
-    >>> [number_text(value, proportion=False) for value in (1450.2, 50.89, 1.5)], number_text(0.015, proportion=True)
-    (['1,450', '50.9', '1.500'], '1.50 %')
-    """
+    """A figure as people read it: a proportion in per cent."""
     if proportion:
         return f"{PERCENT * value:.2f} %"
-    return f"{value:,.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3}f}"
+    return f"{value:,.0f}" if abs(value) >= PERCENT else f"{value:.3g}"
 
 
 def _with_button(words: Callable[[], object], formula: str, statements: Sequence[str], key: str) -> None:

@@ -156,6 +156,13 @@ def inspect_files(
     if reference is not None:
         require_same_size(test.image, reference.image, reference.path)
     verdict = inspect_arrays(detector, test.image, None if reference is None else reference.image, policy)
+    return inspection_of(detector, board_id, test, reference, verdict)
+
+
+def inspection_of(
+    detector: Detector, board_id: str, test: ImageFile, reference: ImageFile | None, verdict: Verdict
+) -> Inspection:
+    """The inspection that came to `verdict` just now."""
     height, width = test.image.shape[:2]
     return Inspection(
         board_id=board_id,

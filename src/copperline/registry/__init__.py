@@ -12,7 +12,11 @@ from copperline.registry.builtin import (
     disagreements,
 )
 from copperline.registry.card import ModelCard, SplitCard
+from copperline.registry.card_figures import CardFigure, CardMeasurement, card_measurements
+from copperline.registry.catalogue import Catalogue, CatalogueEntry, catalogue
+from copperline.registry.promotions import History, Promotion
 from copperline.registry.resolve import DescribedModel, describe_model, promote_model, resolve_model
+from copperline.registry.runs import TrainingRun, read_run
 from copperline.registry.store import CHALLENGER, CHAMPION, ModelVersion, Registry, ResolvedModel, file_sha256
 
 __all__ = [
@@ -22,18 +26,28 @@ __all__ = [
     "DEFAULT_BUILTIN",
     "Baseline",
     "BuiltinModel",
+    "CardFigure",
+    "CardMeasurement",
+    "Catalogue",
+    "CatalogueEntry",
     "DescribedModel",
+    "History",
     "ModelCard",
     "ModelVersion",
+    "Promotion",
     "Registry",
     "ResolvedModel",
     "SplitCard",
+    "TrainingRun",
     "builtin_folder",
     "builtin_model",
     "builtin_models",
+    "card_measurements",
+    "catalogue",
     "describe_model",
     "disagreements",
     "file_sha256",
     "promote_model",
+    "read_run",
     "resolve_model",
 ]

@@ -19,6 +19,7 @@ from copperline.warehouse.boards import (
 from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
+from copperline.warehouse.model_pairs import BoardCalls, ModelPairs, boards_of_two_models
 from copperline.warehouse.plant import (
     BoardCounts,
     DefectCounts,
@@ -66,6 +67,7 @@ from copperline.warehouse.writer import (
 __all__ = [
     "HOUR",
     "SCHEMA_VERSION",
+    "BoardCalls",
     "BoardCounts",
     "BoardFilter",
     "BoardRecord",
@@ -79,12 +81,14 @@ __all__ = [
     "InspectionTrace",
     "Judgement",
     "LabeledBoard",
+    "ModelPairs",
     "ModelVersionKey",
     "Predict",
     "Queue",
     "Result",
     "ReviewProgress",
     "boards_by",
+    "boards_of_two_models",
     "boards_query",
     "clock_ahead",
     "count_boards",

@@ -261,12 +261,12 @@ def _oldest_hour_needed(
 
     The counts by hour know where the boards are. A class that is rare is found as quickly as a common one.
     """
-    if (with_defects or chosen.classes) and call is None:
+    if (with_defects or chosen.classes) and call is not None:
+        return datetime.min.replace(tzinfo=UTC)  # boards with a detection are not counted for each call
+    if with_defects or chosen.classes:
         # Boards with one class, false calls left out: never more than there are with any of the chosen classes.
         table, count, there = hourly_defects, hourly_defects.c.boards, hourly_defects.c.defects > 0
         condition = and_(chosen.condition(table), chosen.class_condition(table.c.detected_class), there)
-    elif chosen.classes:
-        return datetime.min.replace(tzinfo=UTC)  # counts by class are not kept for each call
     else:
         table = hourly_boards
         count = table.c[{None: "boards", Call.PASS: "passed", Call.FAIL: "failed", Call.WITHHELD: "withheld"}[call]]

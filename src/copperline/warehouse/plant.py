@@ -1,14 +1,15 @@
 """Counts of boards and defects by hour, line, product, model version and class, from the derived tables.
 
-Each question is a `Query`: what it gives, and its SQL word for word, so that every figure on a screen can be traced.
+Each question is a query, of which `statement_text` gives the SQL: so every figure on a screen can be traced.
 Rates are left to whoever knows their definition (`copperline.quality`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Select, func, select
@@ -33,13 +34,15 @@ Group = tuple[Any, ...]
 
 
 class Summable:
-    """Counts over different boards can be added: `sum(parts, BoardCounts())`."""
+    """Counts over different boards can be added up."""
 
     __slots__ = ()
 
-    def __add__(self, other: Self) -> Self:
-        pairs = zip(astuple(self), astuple(other), strict=True)  # type: ignore[call-overload]
-        return type(self)(*(a + b for a, b in pairs))
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """The sums over all parts; 0 throughout where there is none."""
+        values = attrgetter(*cls.__dataclass_fields__)  # type: ignore[attr-defined]
+        return cls(*map(sum, zip(*map(values, parts), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

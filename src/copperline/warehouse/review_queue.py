@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, distinct, exists, func, select, true
+from sqlalchemy import ColumnElement, Engine, ScalarSelect, Select, and_, distinct, exists, func, select, true
 
 from copperline.taxonomy import Call
 from copperline.warehouse.board_filter import HOUR, BoardFilter
@@ -17,6 +17,7 @@ from copperline.warehouse.derived_tables import board_states, hourly_boards
 from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.tables import dispositions, inspections
 
+# A day of production: a sample of everything would be a sort of everything.
 AUDIT_HOURS = 24
 SECOND_LOOK_OF = 1000
 
@@ -27,7 +28,8 @@ class Queue(StrEnum):
     CALLS = "calls"
     """Called FAIL or WITHHELD and not reviewed: FAIL first, the least confident first."""
     AUDIT = "audit"
-    """Called PASS and not reviewed, in an order that does not depend on anything of the board: a random sample."""
+    """Called PASS and not reviewed, of the last 24 hours of production that have such boards, in an order that does not
+    depend on anything of the board: a random sample."""
     SECOND_LOOK = "second-look"
     """Of the latest decisions of others: two opinions on one board tell how far reviewers agree."""
 
@@ -58,20 +60,24 @@ def next_for_review(
         reviewer: who will look; boards that they judged are never in the second look.
         limit: at most so many.
     """
-    narrowed = _narrowed(engine, queue, chosen)
+    narrowed = _to_waiting_hours(engine, chosen) if queue is Queue.CALLS else chosen
     return () if narrowed is None else board_rows(engine, queue_query(queue, narrowed, reviewer=reviewer, limit=limit))
 
 
 def queue_query(queue: Queue, chosen: BoardFilter, *, reviewer: str, limit: int = 20) -> Select[Any]:
     """What `next_for_review` asks."""
     state = board_states.c
+    if queue is Queue.AUDIT:
+        # The one beginning that counts, never before that of the period: SQLite searches the index by one alone.
+        begun = and_(state.hour >= _audited_from(chosen), replace(chosen, since=None).condition(board_states))
+        unreviewed = and_(state.call == Call.PASS.value, state.verdict.is_(None))
+        # An inspection's id is a hash: its order is as good as drawn by lot, and the same for everybody.
+        return select_boards().where(begun, unreviewed).order_by(state.inspection_id).limit(limit)
     query = select_boards().where(chosen.condition(board_states)).limit(limit)
     if queue is Queue.CALLS:
         # FAIL comes before WITHHELD in the alphabet too, so an index gives this order.
-        return query.where(state.awaits_review == 1).order_by(state.call, state.lowest_confidence, state.board_id)
-    if queue is Queue.AUDIT:
-        # An inspection's id is a hash: its order is as good as drawn by lot, and the same for everybody.
-        return query.where(state.call == Call.PASS.value, state.verdict.is_(None)).order_by(state.inspection_id)
+        order = (state.call, state.lowest_confidence.nulls_first(), state.board_id)
+        return query.where(state.awaits_review == 1).order_by(*order)
     own = exists().where(dispositions.c.inspection_id == state.inspection_id, dispositions.c.reviewer == reviewer)
     others = (
         select(dispositions.c.inspection_id)
@@ -159,21 +165,20 @@ def _decided_in(chosen: BoardFilter) -> ColumnElement[bool]:
     )
 
 
-def _narrowed(engine: Engine, queue: Queue, chosen: BoardFilter) -> BoardFilter | None:
-    """The period down to the hours that have such boards, by the counts; None: no board waits.
-
-    An audit draws from the last day of production in the period: a sample of everything would be a sort of everything.
-    """
-    if queue is Queue.SECOND_LOOK:
-        return chosen
+def _to_waiting_hours(engine: Engine, chosen: BoardFilter) -> BoardFilter | None:
+    """The period down to the hours that have boards that wait, by the counts; None: no board waits."""
     counts = hourly_boards.c
-    waiting = counts.awaiting_review if queue is Queue.CALLS else counts.passed
-    hours = select(counts.hour).where(chosen.condition(hourly_boards), waiting > 0).distinct()
+    hours = select(func.min(counts.hour), func.max(counts.hour)).where(
+        chosen.condition(hourly_boards), counts.awaiting_review > 0
+    )
     with read_transaction(engine) as connection:
-        if queue is Queue.AUDIT:
-            found = list(connection.execute(hours.order_by(counts.hour.desc()).limit(AUDIT_HOURS)).scalars())
-            first, last = (found[-1], found[0]) if found else (None, None)
-        else:
-            of = hours.subquery()
-            first, last = connection.execute(select(func.min(of.c.hour), func.max(of.c.hour))).one()
+        first, last = connection.execute(hours).one()
     return None if first is None or last is None else replace(chosen, since=first, until=last + HOUR)
+
+
+def _audited_from(chosen: BoardFilter) -> ScalarSelect[datetime]:
+    """An audit draws from the last hours of production that have something left to draw: see AUDIT_HOURS."""
+    counts = hourly_boards.c
+    left = and_(chosen.condition(hourly_boards), counts.passed > counts.audited_boards)
+    hours = select(counts.hour).where(left).distinct().order_by(counts.hour.desc()).limit(AUDIT_HOURS).subquery()
+    return select(func.min(hours.c.hour)).scalar_subquery()

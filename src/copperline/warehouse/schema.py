@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, MetaData, Table
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Index, MetaData, Table
 
 from copperline.warehouse.derived_tables import board_states, hourly_boards, hourly_defects, hourly_histograms
 from copperline.warehouse.tables import defect_logs, dispositions, inspections, metadata, pcb_metadata
@@ -26,6 +28,11 @@ INDEXES: dict[str, tuple[Table, tuple[str, ...]]] = {
 }
 
 
+def _in_order(column: Column[Any], dialect_name: str) -> ColumnElement[Any]:
+    """As the review queue asks for it: nulls first, which is SQLite's own order, but not PostgreSQL's."""
+    return column.nulls_first() if dialect_name == "postgresql" and column.name == "lowest_confidence" else column
+
+
 def schema_for(dialect_name: str) -> MetaData:
     """The tables to create on `dialect_name`, with their indexes.
 
@@ -45,5 +52,5 @@ def schema_for(dialect_name: str) -> MetaData:
         return schema
     for name, (table, columns) in INDEXES.items():
         copy = schema.tables[table.name]
-        Index(name, *(copy.c[column] for column in columns))
+        Index(name, *(_in_order(copy.c[column], dialect_name) for column in columns))
     return schema

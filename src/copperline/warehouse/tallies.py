@@ -6,7 +6,7 @@ the boards that a transaction touches, before and after, and adds the difference
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +45,8 @@ from copperline.warehouse.verdicts import BAD, GOOD, detection_verdicts, inspect
 
 # Well below the number of parameters that any of the databases takes in one statement.
 BOARDS_AT_ONCE = 500
+
+_UPSERTS: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 Boards = Sequence[str] | None
 Key = tuple[Any, ...]
@@ -341,8 +343,8 @@ def _apply(connection: Connection, tally: Tally, changes: dict[Key, Counts]) -> 
         return
     names = (*tally.keys, *tally.counts)
     rows = [dict(zip(names, (*key, *counts), strict=True)) for key, counts in changes.items()]
-    if connection.dialect.name in ("sqlite", "postgresql"):
-        upsert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(tally.table)
+    if make_upsert := _UPSERTS.get(connection.dialect.name):
+        upsert = make_upsert(tally.table)
         added = {name: tally.table.c[name] + upsert.excluded[name] for name in tally.counts}
         connection.execute(upsert.on_conflict_do_update(index_elements=list(tally.keys), set_=added), rows)
     else:

@@ -154,7 +154,10 @@ def _defect_rows(record: InspectionRecord, taxonomy: Taxonomy) -> list[Row]:
 
 
 def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
-    rows = {board.board_id: asdict(board) for board in boards}  # the last of equal ids counts
+    rows: dict[str, Row] = {}
+    for board in boards:  # the last of equal ids counts, here too no simulated one over a real one
+        if board.source == "real" or rows.get(board.board_id, {}).get("source") != "real":
+            rows[board.board_id] = asdict(board)
     sources = _present(connection, pcb_metadata.c.board_id, list(rows), value=pcb_metadata.c.source)
     added = [row for key, row in rows.items() if key not in sources]
     unchanged = ("board_id", "created_at")

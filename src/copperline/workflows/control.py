@@ -95,17 +95,17 @@ def plant_chart(
 
 def grouped(by_hour: Mapping[datetime, BoardCounts], grain: Grain, calendar: Calendar) -> dict[datetime, BoardCounts]:
     """Start of each hour, shift or day, in the plant's time zone -> its counts; in order, empty ones left out."""
-    counts: dict[datetime, BoardCounts] = {}
+    parts: dict[datetime, list[BoardCounts]] = {}
     names: dict[datetime, datetime] = {}
     for hour, of_hour in by_hour.items():
         start = calendar.start_of(hour, grain)
         # By the moment: where clocks go back, two hours have the same local time.
         key = start.astimezone(UTC)
-        counts[key] = counts.get(key, BoardCounts()) + of_hour
+        parts.setdefault(key, []).append(of_hour)
         names[key] = start
     # A datetime with a zone is equal to another by its local time alone if both have the same zone object, so the
     # offset of each is fixed here.
-    return {_fixed(names[key]): part for key, part in counts.items()}
+    return {_fixed(names[key]): BoardCounts.total(part) for key, part in parts.items()}
 
 
 def _fixed(moment: datetime) -> datetime:

@@ -59,7 +59,7 @@ def overview(look: Callable[[str], Any], served: str) -> Any:
 
 def card(page: Any, key: str) -> list[str]:
     """The texts of a card: its name, its value, and what stands below."""
-    return str(page.locator(f".st-key-card-{key}").inner_text()).splitlines()
+    return str(page.locator(f".st-key-figure-{key}").inner_text()).splitlines()
 
 
 def proportion(numerator: int, denominator: int | None) -> tuple[str, str]:
@@ -70,7 +70,6 @@ def proportion(numerator: int, denominator: int | None) -> tuple[str, str]:
 
 
 def expected_cards(f: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    per_unit = f["defects"] / f["boards"]
     dpmo = 1e6 * f["rated_defects"] / f["opportunities"]
     assert f["audited"]
     return {
@@ -78,8 +77,8 @@ def expected_cards(f: dict[str, Any]) -> dict[str, tuple[str, str]]:
         "machine_yield": proportion(f["first_passed"], f["boards"]),
         "reviewed_yield": proportion(f["first_good"], f["boards"]),
         "defect_rate": proportion(f["failed"], f["boards"]),
-        "dpu": (f"{per_unit:.{1 if per_unit >= 10 else 3}f}", f"{f['defects']} of {f['boards']}"),
-        "dpmo": (f"{dpmo:,.0f}", f"{f['rated_defects']} of {f['opportunities']:,}"),
+        "dpu": (f"{f['defects'] / f['boards']:.3g}", f"{f['defects']} on {f['boards']}"),
+        "dpmo": (f"{dpmo:,.0f}", f"{f['rated_defects']} on {f['opportunities']:,}"),
         "false_call_rate": proportion(f["false_call_boards"], f["good"]),
         "escape_rate": proportion(f["escapes"], f["bad"]),
         "withheld_rate": proportion(f["withheld"], f["boards"]),
@@ -195,7 +194,7 @@ def test_downloads_are_what_sql_counts(overview: Any, figures: Figures, sql: Sql
 
 
 def test_the_query_of_the_info_button_gives_the_number_of_its_card(overview: Any, plant: Path) -> None:
-    card_ = overview.locator(".st-key-card-defect_rate")
+    card_ = overview.locator(".st-key-figure-defect_rate")
     card_.get_by_test_id("stPopover").get_by_role("button").click()
     statement = overview.get_by_test_id("stPopoverBody").get_by_test_id("stCode").locator("code").first.inner_text()
     overview.keyboard.press("Escape")
@@ -283,5 +282,5 @@ def test_a_board_that_is_inspected_while_the_page_is_open_appears(
     write_inspection(engine, replace(record, inspection_id="new-2", board_id="NEW-2"), DEEPPCB)
     engine.dispose()
     page.clock.fast_forward(31_000)
-    page.locator(".st-key-card-boards").get_by_text(f"{before + 2}", exact=True).wait_for()
+    page.locator(".st-key-figure-boards").get_by_text(f"{before + 2}", exact=True).wait_for()
     assert figures()["boards"] == before + 2

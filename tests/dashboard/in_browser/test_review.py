@@ -101,7 +101,7 @@ def test_decisions_by_key(
     rate = f"{100 * after['false_call_boards'] / after['good']:.2f} %"
 
     def shown() -> None:
-        texts = page.locator(".st-key-card-review-false_call_rate").inner_text().splitlines()
+        texts = page.locator(".st-key-figure-review-false_call_rate").inner_text().splitlines()
         assert rate in texts
         assert any(text.startswith(f"{after['false_call_boards']} of {after['good']};") for text in texts)
 

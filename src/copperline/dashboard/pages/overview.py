@@ -16,7 +16,17 @@ from copperline.dashboard.filters import View, choose, name_or_unknown, period_t
 from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
-from copperline.dashboard.traced import card, cards, chart, footnote, interval_text, large, metric
+from copperline.dashboard.traced import (
+    FIGURE_WIDTH,
+    chart,
+    figure,
+    figures_row,
+    footnote,
+    interval_text,
+    metric,
+    readable,
+    value_text,
+)
 from copperline.quality import Rate
 from copperline.taxonomy import Disposition
 from copperline.warehouse import (
@@ -124,29 +134,43 @@ def _all_time() -> None:
 
 def _figures(data: OverviewData, chosen: BoardFilter) -> None:
     statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
-    with cards():
-        counted = "Boards by the hour of their first inspection (`boards`)."
-        with card("Boards inspected", counted, statements, key="boards"):
-            before = None if data.previous is None else data.previous.boards
-            st.metric(
-                "Boards inspected",
-                f"{data.current.boards:,}",
-                None if before is None else f"{data.current.boards - before:+,}",
-                delta_color="off",
-                label_visibility="collapsed",
-            )
-            st.caption(f"{data.current.inspections:,} inspections. Awaiting review: {data.current.awaiting_review:,}.")
-        for figure in plant_figures(data.current, data.previous):
-            d = figure.definition
-            metric(d.label, figure.change, d.formula, statements, good=d.better, key=d.key)
-        rate = discovery_rate(data.defects)
-        formula = (
-            "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + "
-            "`confirmed`), of the chosen classes. It is not the false-call rate of boards."
+    before = None if data.previous is None else data.previous.boards
+    rate = discovery_rate(data.defects)
+    formula = (
+        "Detections that review found to be none (`false_calls`) / reviewed detections (`false_calls` + `confirmed`), "
+        "of the chosen classes. It is not the false-call rate of boards."
+    )
+    with figures_row():
+        figure(
+            "Boards inspected",
+            f"{data.current.boards:,}",
+            "Boards by the hour of their first inspection (`boards`).",
+            statements,
+            note=f"{data.current.inspections:,} inspections. Awaiting review: {data.current.awaiting_review:,}.",
+            delta=None if before is None else f"{data.current.boards - before:+,}",
+            key="boards",
+            width=FIGURE_WIDTH,
         )
-        with card("False discovery rate", formula, [data.statements["defects"]], key="fdr"):
-            large("False discovery rate", rate)
-            st.caption(f"{interval_text(rate)}, of reviewed detections.")
+        for found in plant_figures(data.current, data.previous):
+            what = found.definition
+            metric(
+                what.label,
+                found.change,
+                what.formula,
+                statements,
+                good=what.better,
+                key=what.key,
+                width=FIGURE_WIDTH,
+            )
+        figure(
+            "False discovery rate",
+            None if rate.value is None else value_text(rate),
+            formula,
+            [data.statements["defects"]],
+            note=f"{interval_text(rate)}, of reviewed detections.",
+            key="fdr",
+            width=FIGURE_WIDTH,
+        )
 
 
 def _pareto(data: OverviewData) -> None:
@@ -174,7 +198,7 @@ def _grid(data: OverviewData) -> tuple[str, str] | None:
     names = {name_or_unknown(line): line for line in data.lines}
     rates = {(name_or_unknown(line), name): rate for (line, name), rate in data.cells.items()}
     event = st.plotly_chart(
-        rate_grid(list(names), data.classes, rates),
+        readable(rate_grid(list(names), data.classes, rates)),
         key="grid",
         on_select="rerun",
         selection_mode="points",
@@ -269,7 +293,7 @@ def _recent(chosen: BoardFilter) -> None:
 
 def _downloads(data: OverviewData) -> None:
     """One file for each table that is shown, with numerators and denominators."""
-    figures = [_figure_row(figure) for figure in plant_figures(data.current, data.previous)]
+    figures = [_figure_row(found) for found in plant_figures(data.current, data.previous)]
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]] = {
         "figures": (
             ("figure", "value", "low_95", "high_95", "numerator", "denominator", "unit", "change"),
@@ -311,8 +335,8 @@ def _downloads(data: OverviewData) -> None:
             )
 
 
-def _figure_row(figure: PlantFigure) -> tuple[object, ...]:
-    return _rate_row(figure.definition.key, figure.change.current, figure.change.difference)
+def _figure_row(found: PlantFigure) -> tuple[object, ...]:
+    return _rate_row(found.definition.key, found.change.current, found.change.difference)
 
 
 def _rate_row(key: str, rate: Rate, change: float | None) -> tuple[object, ...]:

@@ -10,7 +10,15 @@ from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
 from copperline.dashboard.period import Period, bounds
-from copperline.dashboard.traced import NOT_MEASURED, card, cards, footnote, interval_text, large
+from copperline.dashboard.traced import (
+    FIGURE_WIDTH,
+    NOT_MEASURED,
+    figure,
+    figures_row,
+    footnote,
+    interval_text,
+    value_text,
+)
 from copperline.quality import Agreement, reviewer_agreement
 from copperline.warehouse import (
     BoardFilter,
@@ -136,12 +144,18 @@ def _measured(chosen: BoardFilter) -> None:
     counts = plant_counts(session.engine(), chosen)
     statement = statement_text(session.engine(), count_boards(chosen))
     definitions = [definition for definition in FIGURES if definition.key in REVIEW_FIGURES]
-    with cards():
+    with figures_row():
         for definition in definitions:
             rate = definition.compute(counts)
-            with card(definition.label, definition.formula, [statement], key=f"review-{definition.key}"):
-                large(definition.label, rate)
-                st.caption(interval_text(rate))
+            figure(
+                definition.label,
+                None if rate.value is None else value_text(rate),
+                definition.formula,
+                [statement],
+                note=interval_text(rate),
+                key=f"review-{definition.key}",
+                width=FIGURE_WIDTH,
+            )
     st.subheader("Agreement of reviewers", anchor=False)
     agreement = reviewer_agreement(shared_judgements(session.engine(), chosen))
     if not agreement.pairs:
