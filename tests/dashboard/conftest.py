@@ -179,6 +179,19 @@ def eventually() -> Callable[[Any, Callable[[], None]], None]:
     return tried
 
 
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[Any, str], list[list[str]]]:
+    """The rows in sight of the table in the container `table-KEY`, as a screen reader is told of them."""
+
+    def read(page: Any, key: str) -> list[list[str]]:
+        place = page.locator(f".st-key-table-{key}")
+        place.scroll_into_view_if_needed()
+        place.locator("canvas table tbody td").first.wait_for(state="attached")
+        return [row.locator("td").all_text_contents() for row in place.locator("canvas table tbody tr").all()]
+
+    return read
+
+
 @pytest.fixture(scope="package")
 def look(browser: Any, ready: Callable[[Any], Any]) -> Iterator[Callable[..., Any]]:
     """Opens an address in a tab and waits until the page is there. Tabs share a cache, and last as long as the browser.

@@ -18,6 +18,8 @@ from copperline.taxonomy import Call, Disposition
 from copperline.warehouse import DetectionRow, InspectionTrace, Judgement, record_dispositions
 
 CROP = 220
+# Of the frame around two crops, px: two stand side by side on a laptop's screen.
+PAIR_WIDTH = 460
 CALL_LOOK = {
     Call.PASS: (":material/check_circle:", "blue"),
     Call.FAIL: (":material/cancel:", "red"),
@@ -136,12 +138,12 @@ def _judge_each(inspection: InspectionTrace, pictures: Pictures, note: str, *, a
     """Each detection cut out, beside the same place of the reference, with its own decision."""
     choices: dict[str, str | None] = {}
     taxonomy = taxonomy_for(inspection.detections, session.settings().taxonomy)
-    columns = st.columns(2)
-    for position, detection in enumerate(inspection.detections):
-        with columns[position % 2], st.container(border=True):
-            colour = taxonomy.by_name(detection.defect_class).colour
-            st.image(_pair(pictures, detection, colour), channels="BGR", width="stretch")
-            choices[detection.inference_id] = _choice(detection, allowed=allowed)
+    with st.container(horizontal=True):
+        for detection in inspection.detections:
+            with st.container(border=True, width=PAIR_WIDTH):
+                colour = taxonomy.by_name(detection.defect_class).colour
+                st.image(_pair(pictures, detection, colour), channels="BGR", width="stretch")
+                choices[detection.inference_id] = _choice(detection, allowed=allowed)
     chosen = [
         Judgement(
             inspection.inspection_id,

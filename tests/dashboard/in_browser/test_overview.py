@@ -118,14 +118,6 @@ def cells_of(page: Any) -> dict[tuple[str, str, str], str]:
     return {tuple(row): text for row, text in zip(data, texts, strict=True)}
 
 
-def rows_of(page: Any, key: str) -> list[list[str]]:
-    """The rows of a table that are in sight, as a screen reader is told."""
-    place = page.locator(f".st-key-table-{key}")
-    place.scroll_into_view_if_needed()
-    place.locator("canvas table tbody td").first.wait_for(state="attached")
-    return [row.locator("td").all_text_contents() for row in place.locator("canvas table tbody tr").all()]
-
-
 def test_every_card_is_what_sql_counts(overview: Any, figures: Figures) -> None:
     counted = figures()
     assert_cards(overview, counted)
@@ -158,7 +150,7 @@ def test_trend_is_what_sql_counts(overview: Any, sql: Sql) -> None:
     assert yields["y"] == pytest.approx([100 * passed / n for _, n, passed in days])
 
 
-def test_latest_boards_have_real_times(overview: Any, sql: Sql) -> None:
+def test_latest_boards_have_real_times(overview: Any, rows_of: Any, sql: Sql) -> None:
     expected = sql(
         f"SELECT i.board_id, substr(i.inspected_at, 1, 19), i.call FROM ({LATEST}) i WHERE i.defect_count > 0 "
         f"ORDER BY {FIRST_AT} DESC LIMIT 8"
@@ -241,7 +233,7 @@ def test_a_short_period_is_compared_with_the_one_before_it(visit: Any, served: s
     assert f"{now - before:+}" in texts
 
 
-def test_a_click_on_a_square_lists_its_boards(visit: Any, ready: Any, served: str, sql: Sql) -> None:
+def test_a_click_on_a_square_lists_its_boards(visit: Any, ready: Any, rows_of: Any, served: str, sql: Sql) -> None:
     page = visit(served + ALL_TIME)
     cells = cells_of(page)
     (line, name, counted), _ = max(cells.items(), key=lambda item: float(item[1]))

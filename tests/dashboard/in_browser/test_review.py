@@ -112,7 +112,7 @@ def test_decisions_by_key(
 
 
 def test_a_hostile_note_is_kept_word_for_word_and_shown_as_text(
-    at_review: Any, ready: Any, decided: Any, visit: Any, served: str
+    at_review: Any, ready: Any, rows_of: Any, decided: Any, visit: Any, served: str
 ) -> None:
     page = at_review()
     alerts: list[str] = []
@@ -128,10 +128,7 @@ def test_a_hostile_note_is_kept_word_for_word_and_shown_as_text(
     assert decided()[-1] == (board, None, "CONFIRMED", "eve", HOSTILE)
 
     shown = visit(f"{served}/board?board={board}")
-    table = shown.locator(".st-key-dispositions canvas table")
-    table.scroll_into_view_if_needed()
-    shown.locator(".st-key-dispositions canvas table tbody td").first.wait_for(state="attached")
-    assert HOSTILE in table.locator("td").all_text_contents()
+    assert HOSTILE in rows_of(shown, "dispositions-0")[-1]
     assert alerts == []
 
 
@@ -139,9 +136,8 @@ def test_single_detections_are_judged_one_by_one(
     at_review: Any, ready: Any, sql: Sql, decided: Any, figures: Figures
 ) -> None:
     page = at_review()
-    for _ in range(20):
-        if page.get_by_role("button", name="defect", exact=True).count() > 1:
-            break
+    choices = page.get_by_test_id("stButtonGroup")
+    while choices.count() < 2:
         press(page, "s", board_on(page))
         ready(page)
     board, before = board_on(page), figures()
@@ -150,9 +146,9 @@ def test_single_detections_are_judged_one_by_one(
         "WHERE i.board_id = :board ORDER BY d.confidence_score DESC, d.inference_id",
         board=board,
     )
-    page.get_by_role("button", name="false call", exact=True).first.click()
-    ready(page)
-    page.get_by_role("button", name="defect", exact=True).nth(1).click()
+    choices.nth(0).get_by_text("false call", exact=True).click()
+    page.get_by_role("button", name=f"Save 1 of {len(detections)} decisions").wait_for()
+    choices.nth(1).get_by_text("defect", exact=True).click()
     page.get_by_role("button", name=f"Save 2 of {len(detections)} decisions").click()
     press(page, "Shift", board)
     said = decided()[-2:]
@@ -180,7 +176,7 @@ def test_an_audit_finds_an_escape(at_review: Any, decided: Any, figures: Figures
 
 
 def test_a_second_look_is_at_what_others_judged(
-    at_review: Any, sql: Sql, decided: Any, eventually: Any, ready: Any
+    at_review: Any, sql: Sql, decided: Any, rows_of: Any, ready: Any
 ) -> None:
     page = at_review("Second+look")
     board = board_on(page)
@@ -198,13 +194,7 @@ def test_a_second_look_is_at_what_others_judged(
         "SELECT DISTINCT a.reviewer, b.reviewer FROM dispositions a JOIN dispositions b "
         "ON a.inspection_id = b.inspection_id AND a.inference_id IS b.inference_id AND a.reviewer < b.reviewer"
     ) for name in [" and ".join(pair)]}  # fmt: skip
-    place = page.locator(".st-key-agreement")
-
-    def shown() -> None:
-        rows = [row.locator("td").all_text_contents() for row in place.locator("canvas table tbody tr").all()]
-        assert {row[0] for row in rows} == names | {"all pairs together"}
-
-    eventually(page, shown)
+    assert {row[0] for row in rows_of(page, "agreement")} == names | {"all pairs together"}
 
 
 def test_a_read_only_server_shows_and_writes_nothing(serve: Any, visit: Any, plant: Any, sql: Sql, ready: Any) -> None:

@@ -22,12 +22,12 @@ def page() -> None:
         return
     trace = trace_board(session.engine(), board_id)
     _metadata(trace)
-    for position, inspection in enumerate(trace.inspections):
-        latest = position == 0
+    for turn, inspection in enumerate(trace.inspections):
+        latest = turn == 0
         at = inspection.inspected_at.astimezone(session.time_zone())
         title = f"{at:%Y-%m-%d %H:%M:%S %Z}: {inspection.call.value}" + (", the latest" if latest else "")
         with st.expander(title, expanded=latest):
-            _inspection(inspection, latest=latest)
+            _inspection(inspection, turn)
 
 
 def _metadata(trace: BoardTrace) -> None:
@@ -39,16 +39,17 @@ def _metadata(trace: BoardTrace) -> None:
     st.caption(", ".join(f"{name}: {plain(value or 'unknown')}" for name, value in facts.items()))
 
 
-def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
+def _inspection(inspection: InspectionTrace, turn: int) -> None:
+    """Draws an inspection; `turn` 0 is the latest, which alone can be judged."""
     call_badge(inspection.call)
     pictures = pictures_of(inspection)
     show_board(inspection, pictures)
-    if latest:
+    if turn == 0:
         with st.expander("Judge this board"):
             if judge(inspection, pictures, session.user_name(), skippable=False):
                 st.rerun()
     zone = session.time_zone()
-    st.dataframe(
+    st.container(key=f"table-detections-{turn}").dataframe(
         [
             {
                 "class": d.defect_class,
@@ -65,7 +66,7 @@ def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
     )
     if inspection.dispositions:
         st.markdown("**Dispositions**")
-        st.container(key="dispositions" if latest else f"dispositions-{inspection.inspection_id}").dataframe(
+        st.container(key=f"table-dispositions-{turn}").dataframe(
             [
                 {
                     "decided": d.decided_at.astimezone(zone).replace(tzinfo=None),
@@ -84,10 +85,10 @@ def _inspection(inspection: InspectionTrace, *, latest: bool) -> None:
                 )
             },
         )
-    _trace(inspection)
+    _trace(inspection, turn)
 
 
-def _trace(inspection: InspectionTrace) -> None:
+def _trace(inspection: InspectionTrace, turn: int) -> None:
     """What an auditor asks for: which images, which model, which thresholds."""
     point = operating_point(inspection.operating_point)
     facts = {
@@ -105,7 +106,7 @@ def _trace(inspection: InspectionTrace) -> None:
         "latency": f"{inspection.latency_ms:.1f} ms",
         "review found": inspection.verdict or "not reviewed",
     }
-    st.dataframe(
+    st.container(key=f"table-trace-{turn}").dataframe(
         [{"": name, "value": value} for name, value in facts.items()],
         key=f"trace-{inspection.inspection_id}",
         hide_index=True,

@@ -119,7 +119,7 @@ def _alarms(plants: dict[str, PlantChart]) -> None:
         f"{len(alarms)} alarms in {len({name for _, name, _ in alarms})} of {len(plants)} charts.",
         icon=":material/notifications_active:",
     )
-    st.dataframe(
+    st.container(key="table-alarms").dataframe(
         [{"raised": at, "chart": name, "what": alarm.text} for at, name, alarm in alarms],
         key="alarms",
         hide_index=True,
@@ -186,7 +186,9 @@ def _dpmo(chosen: BoardFilter) -> None:
             }
         )
     number = st.column_config.NumberColumn(format="%,.0f")
-    st.dataframe(rows, key="dpmo", hide_index=True, column_config=dict.fromkeys(("low (95 %)", "high (95 %)"), number))
+    st.container(key="table-dpmo").dataframe(
+        rows, key="dpmo", hide_index=True, column_config=dict.fromkeys(("low (95 %)", "high (95 %)"), number)
+    )
     footnote(
         "Defects per million opportunities, by product. A product without opportunities in its record is not measured.",
         "10^6 x `rated_defects` / `opportunities`, over boards whose metadata has opportunities; Byar's interval.",

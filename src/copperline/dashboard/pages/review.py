@@ -166,7 +166,7 @@ def _measured(chosen: BoardFilter) -> None:
         )
         return
     pairs = {" and ".join(pair): found for pair, found in agreement.pairs.items()}
-    st.dataframe(
+    st.container(key="table-agreement").dataframe(
         [_agreement_row(name, found) for name, found in {**pairs, "all pairs together": agreement.pooled}.items()],
         key="agreement",
         hide_index=True,
