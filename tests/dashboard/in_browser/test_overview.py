@@ -233,6 +233,14 @@ def test_a_short_period_is_compared_with_the_one_before_it(visit: Any, served: s
     assert f"{now - before:+}" in texts
 
 
+def test_show_all_time_leaves_a_period_without_boards(visit: Any, served: str, figures: Figures) -> None:
+    page = visit(served + "/?period=From+...+to&from=2020-01-01&to=2020-01-02&refresh=off")
+    page.get_by_role("button", name="Show all time").click()
+    count = page.locator(".st-key-figure-boards").get_by_text(f"{figures()['boards']}", exact=True)
+    count.wait_for()
+    assert parse_qs(urlsplit(page.url).query)["period"] == ["All time"]
+
+
 def test_a_click_on_a_square_lists_its_boards(visit: Any, ready: Any, rows_of: Any, served: str, sql: Sql) -> None:
     page = visit(served + ALL_TIME)
     cells = cells_of(page)
@@ -265,6 +273,13 @@ def test_a_board_that_is_inspected_while_the_page_is_open_appears(
     page = visit(served + "/?period=All+time&refresh=every+30+seconds", clock=True)
     before = figures()["boards"]
     assert f"{before}" in card(page, "boards")
+
+    # A refresh that fails says so, and the next one is as if nothing had been.
+    file, aside = plant / "warehouse.db", plant / "aside.db"
+    file.rename(aside)
+    page.clock.fast_forward(31_000)
+    page.get_by_text("expected a warehouse, found no file").wait_for()
+    aside.rename(file)
     record = InspectionRecord(
         "new", "NEW-1", datetime.now(UTC), "AOI-1", "builtin:deeppcb", "1", "{}", "gone.png", "aa", None, None, None,
         Call.PASS, 1.0, 64, 64, Detections.empty(),
