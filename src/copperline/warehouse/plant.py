@@ -44,6 +44,9 @@ class Summable:
         values = attrgetter(*cls.__dataclass_fields__)  # type: ignore[attr-defined]
         return cls(*map(sum, zip(*map(values, parts), strict=True)))
 
+    def __add__(self, other: Self) -> Self:
+        return self.total((self, other))
+
 
 @dataclass(frozen=True, slots=True)
 class BoardCounts(Summable):
