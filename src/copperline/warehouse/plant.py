@@ -28,8 +28,10 @@ from copperline.warehouse.derived_tables import (
     hourly_histograms,
 )
 from copperline.warehouse.engine import read_transaction
+from copperline.warehouse.portable import day_of
 
-BOARD_GROUPS = ("hour", "line_id", "product_type", "model_name", "model_version")
+# A UTC day is made of whole days and, at the ends of a period, of what hours of it the period has.
+BOARD_GROUPS = ("hour", "day", "line_id", "product_type", "model_name", "model_version")
 DEFECT_GROUPS = (*BOARD_GROUPS, "detected_class")
 
 Group = tuple[Any, ...]
@@ -155,12 +157,20 @@ def histograms_by(
     return _grouped(connection, count_values(chosen, quantity, by), by)
 
 
+def hours_span(connection: Connection) -> tuple[datetime | None, datetime | None]:
+    """First and last hour that a board was first inspected in; None: none was."""
+    hour = hourly_boards.c.hour
+    # Two queries: SQLite finds an end of the index at once, but not both in one.
+    first, last = (connection.execute(select(end(hour))).scalar() for end in (func.min, func.max))
+    return first, last
+
+
 def extent(engine: Engine) -> Extent:
     """The period, lines, products and model versions that boards were inspected in."""
-    hour, column = hourly_boards.c.hour, daily_boards.c
+    column = daily_boards.c
     models = (column.model_name, column.model_version)
     with read_transaction(engine) as connection:
-        first, last = connection.execute(select(func.min(hour), func.max(hour))).one()
+        first, last = hours_span(connection)
         lines = connection.execute(select(column.line_id).distinct().order_by(column.line_id)).scalars()
         products = connection.execute(select(column.product_type).distinct().order_by(column.product_type)).scalars()
         used = connection.execute(select(*models).distinct().order_by(*models))
@@ -216,9 +226,8 @@ def _rows(table: Table, names: Sequence[str], chosen: BoardFilter, *, apart: boo
     """The rows that are to be added up: whole UTC days, and the hours at their ends; `apart`: hours alone."""
 
     def part(of: Table, in_time: ColumnElement[bool]) -> Select[Any]:
-        return select(*(of.c[name] for name in names)).where(
-            in_time, chosen.but_time(of), true() if where is None else where(of)
-        )
+        columns = [day_of(of.c.hour).label(name) if name == "day" and of is table else of.c[name] for name in names]
+        return select(*columns).where(in_time, chosen.but_time(of), true() if where is None else where(of))
 
     days = None if apart else chosen.whole_days()
     if days is None:
