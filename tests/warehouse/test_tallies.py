@@ -229,7 +229,7 @@ def test_changes_by_others_are_noticed_and_mended(engine: Engine, inspection: Ma
     assert stale(engine) == ["board_states"]
     with write_transaction(engine) as connection:
         connection.execute(update(hourly_boards).values(boards=7))
-    assert stale(engine) == ["board_states", "hourly_boards"]
+    assert stale(engine) == ["board_states", "hourly_boards", "daily_boards"]
     with write_transaction(engine) as connection:
         rebuild_derived(connection)
     assert stale(engine) == []

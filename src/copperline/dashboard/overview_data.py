@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from copperline.monitoring import CONFIDENCE
 from copperline.quality import ParetoRow, Rate, class_defect_rate, machine_yield, pareto
@@ -19,6 +19,7 @@ from copperline.warehouse import (
     count_values,
     defects_by,
     histograms_by,
+    hours_span,
     read_transaction,
     statement_text,
 )
@@ -26,6 +27,8 @@ from copperline.workflows.control import Calendar, Grain, grouped
 
 # Up to here the trend is by the hour.
 HOURLY_UP_TO = timedelta(days=3)
+# Up to here by the plant's day, which is counted from hours; over longer periods by the UTC day.
+LOCAL_UP_TO = timedelta(days=400)
 
 Cell = tuple[str, str]
 
@@ -35,7 +38,7 @@ class Trend:
     """First-pass yield over time.
 
     Attributes:
-        unit: hour or day, in the plant's time zone.
+        unit: hour or day, in the plant's time zone; UTC day over more than a year.
         starts: of the hours or days, with their zone; those without a board are left out.
         yields, boards: of each.
     """
@@ -84,7 +87,8 @@ def read_overview(engine: Engine, chosen: BoardFilter, class_order: tuple[str, .
     """
     before = chosen.previous()
     with read_transaction(engine) as connection:
-        by_hour = boards_by(connection, chosen, ("hour",))
+        time = ("day",) if _length(connection, chosen) > LOCAL_UP_TO else ("hour",)
+        by_time = boards_by(connection, chosen, time)
         by_line = boards_by(connection, chosen, ("line_id",))
         previous = None if before is None else boards_by(connection, before)[()]
         found = defects_by(connection, chosen, ("line_id", "detected_class"))
@@ -101,13 +105,13 @@ def read_overview(engine: Engine, chosen: BoardFilter, class_order: tuple[str, .
         lines=tuple(line for (line,) in by_line),
         classes=classes,
         cells=_cells(by_line, classes, found),
-        trend=_trend({hour: counts for (hour,), counts in by_hour.items()}, zone),
+        trend=_trend({start: counts for (start,), counts in by_time.items()}, zone, in_days=time == ("day",)),
         confidences={name: confidences[name,] for name in classes if (name,) in confidences},
         statements={
             "boards": statement_text(engine, count_boards(chosen)),
             **({} if before is None else {"previous": statement_text(engine, count_boards(before))}),
             "lines": statement_text(engine, count_boards(chosen, ("line_id",))),
-            "hours": statement_text(engine, count_boards(chosen, ("hour",))),
+            "hours": statement_text(engine, count_boards(chosen, time)),
             "defects": statement_text(engine, count_defects(chosen, ("line_id", "detected_class"))),
             "confidences": statement_text(engine, count_values(chosen, CONFIDENCE, ("detected_class",))),
         },
@@ -129,13 +133,23 @@ def _cells(
     }
 
 
-def _trend(by_hour: dict[datetime, BoardCounts], zone: tzinfo) -> Trend:
-    """By the hour where few hours are shown, else by the plant's day."""
-    hourly = not by_hour or max(by_hour) - min(by_hour) < HOURLY_UP_TO
-    grain = Grain.HOUR if hourly else Grain.DAY
-    parts = grouped(by_hour, grain, Calendar(zone, ()))
+def _length(connection: Connection, chosen: BoardFilter) -> timedelta:
+    """Of the period, as far as boards were inspected in it."""
+    first, last = hours_span(connection)
+    since, until = chosen.since or first, chosen.until or last
+    return until - since if since is not None and until is not None else timedelta()
+
+
+def _trend(by_time: dict[datetime, BoardCounts], zone: tzinfo, *, in_days: bool) -> Trend:
+    """By the hour where few hours are shown, else by the plant's day, or the UTC day where `by_time` has days."""
+    if in_days:
+        parts, unit = by_time, "UTC day"
+    else:
+        hourly = not by_time or max(by_time) - min(by_time) < HOURLY_UP_TO
+        grain = Grain.HOUR if hourly else Grain.DAY
+        parts, unit = grouped(by_time, grain, Calendar(zone, ())), grain.value
     return Trend(
-        grain.value,
+        unit,
         tuple(parts),
         tuple(machine_yield(counts.first_passed, counts.boards) for counts in parts.values()),
         tuple(counts.boards for counts in parts.values()),

@@ -65,22 +65,40 @@ class BoardFilter:
 
     def condition(self, table: FromClause) -> ColumnElement[bool]:
         """On a table with the columns hour, line_id, product_type, model_name and model_version."""
+        return and_(within(table.c.hour, self.since, self.until), self.but_time(table))
+
+    def but_time(self, table: FromClause) -> ColumnElement[bool]:
+        """As `condition`, at any time."""
         column = table.c
-        terms: list[ColumnElement[bool]] = [true()]
-        if self.since is not None:
-            terms.append(column.hour >= self.since)
-        if self.until is not None:
-            terms.append(column.hour < self.until)
-        terms += _any_of(column.line_id, self.lines) + _any_of(column.product_type, self.products)
+        terms = _any_of(column.line_id, self.lines) + _any_of(column.product_type, self.products)
         if self.models:
             terms.append(
                 or_(*(and_(column.model_name == m.name, column.model_version == m.version) for m in self.models))
             )
-        return and_(*terms)
+        return and_(true(), *terms)
+
+    def whole_days(self) -> tuple[datetime | None, datetime | None] | None:
+        """The UTC days that lie in the period as a whole, from a midnight to another; None: there is none.
+
+        >>> BoardFilter(datetime(2026, 3, 1, 20, tzinfo=UTC), datetime(2026, 3, 2, 8, tzinfo=UTC)).whole_days() is None
+        True
+        """
+        first = None if self.since is None else _midnight(self.since + timedelta(days=1) - HOUR)
+        end = None if self.until is None else _midnight(self.until)
+        return None if first is not None and end is not None and first >= end else (first, end)
 
     def class_condition(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         """On a column of class names."""
         return and_(true(), *_any_of(column, self.classes))
+
+
+def within(time: ColumnElement[datetime], since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
+    """since <= time < until; None: without end."""
+    return and_(true(), *([time >= since] if since is not None else []), *([time < until] if until is not None else []))
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0)
 
 
 def full_hour(moment: datetime) -> datetime:

@@ -1,7 +1,8 @@
-"""Tables that follow from the others: where each board stands, and exact counts by hour.
+"""Tables that follow from the others: where each board stands, and exact counts by hour and by day.
 
-Writers keep them in the transaction of the rows that they follow from (`tallies.py`), so that a screen adds up a few
-thousand hours instead of millions of detections. `copperline warehouse verify` compares them with their sources.
+Writers keep them in the transaction of the rows that they follow from (`tallies.py`), so that a screen adds up some
+days and the hours at their ends instead of millions of detections. `copperline warehouse verify` compares them with
+their sources.
 
 A board counts in the UTC hour of its first inspection and stays there, so that hours add up to any period and a
 board is in one of them. Unknown lines and products are the empty text, because a key cannot be null.
@@ -44,9 +45,11 @@ board_states = Table(
 )
 
 
-def _hour_key() -> tuple[Column[Any], ...]:
+def _key(grain: str) -> tuple[Column[Any], ...]:
     return (
-        Column("hour", UtcDateTime, primary_key=True, comment="Start of the UTC hour of the boards' first inspection"),
+        Column(
+            grain, UtcDateTime, primary_key=True, comment=f"Start of the UTC {grain} of the boards' first inspection"
+        ),
         Column("line_id", NAME, primary_key=True, comment="Factory line; empty: unknown"),
         Column("product_type", NAME, primary_key=True, comment="Product; empty: unknown"),
         Column("model_name", NAME, primary_key=True, comment="Model of the boards' latest inspection"),
@@ -91,33 +94,47 @@ DEFECT_COUNTS = {
 }
 BIN_COLUMNS = tuple(f"bin_{position:02}" for position in range(BINS))
 
-hourly_boards = Table(
-    "hourly_boards",
-    metadata,
-    *_hour_key(),
-    *(_count(name, comment) for name, comment in BOARD_COUNTS.items()),
-    sqlite_with_rowid=False,
-    comment="Boards by hour, line, product and model version",
-)
 
-hourly_defects = Table(
-    "hourly_defects",
-    metadata,
-    *_hour_key(),
-    Column("detected_class", NAME, primary_key=True, comment="Name of the defect class"),
-    *(_count(name, comment) for name, comment in DEFECT_COUNTS.items()),
-    sqlite_with_rowid=False,
-    comment="Detections by hour, line, product, model version and class",
-)
+def _boards(name: str, grain: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        *_key(grain),
+        *(_count(count, comment) for count, comment in BOARD_COUNTS.items()),
+        sqlite_with_rowid=False,
+        comment=f"Boards by {grain}, line, product and model version",
+    )
 
-hourly_histograms = Table(
-    "hourly_histograms",
-    metadata,
-    *_hour_key(),
-    Column("quantity", String(32), primary_key=True, comment="What is watched: see copperline.monitoring"),
-    Column("detected_class", NAME, primary_key=True, comment="Class of the detections; empty: a figure of the image"),
-    _count("samples", "Sum of the bins"),
-    *(_count(name, f"Values in bin {position} of {BINS}") for position, name in enumerate(BIN_COLUMNS)),
-    sqlite_with_rowid=False,
-    comment="Histograms of the watched quantities by hour, line, product and model version",
-)
+
+def _defects(name: str, grain: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        *_key(grain),
+        Column("detected_class", NAME, primary_key=True, comment="Name of the defect class"),
+        *(_count(count, comment) for count, comment in DEFECT_COUNTS.items()),
+        sqlite_with_rowid=False,
+        comment=f"Detections by {grain}, line, product, model version and class",
+    )
+
+
+def _histograms(name: str, grain: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        *_key(grain),
+        Column("quantity", String(32), primary_key=True, comment="What is watched: see copperline.monitoring"),
+        Column("detected_class", NAME, primary_key=True, comment="Class of the detections; empty: of the image"),
+        _count("samples", "Sum of the bins"),
+        *(_count(column, f"Values in bin {position} of {BINS}") for position, column in enumerate(BIN_COLUMNS)),
+        sqlite_with_rowid=False,
+        comment=f"Histograms of the watched quantities by {grain}, line, product and model version",
+    )
+
+
+hourly_boards, daily_boards = _boards("hourly_boards", "hour"), _boards("daily_boards", "day")
+hourly_defects, daily_defects = _defects("hourly_defects", "hour"), _defects("daily_defects", "day")
+hourly_histograms, daily_histograms = _histograms("hourly_histograms", "hour"), _histograms("daily_histograms", "day")
+
+# Hours -> the same by UTC day: what a long period is added up from.
+BY_DAY = {hourly_boards: daily_boards, hourly_defects: daily_defects, hourly_histograms: daily_histograms}

@@ -6,31 +6,36 @@ Rates are left to whoever knows their definition (`copperline.quality`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Subquery, Table, and_, func, select, true, union_all
 
 from copperline.errors import WarehouseError
 from copperline.monitoring import Quantity
-from copperline.warehouse.board_filter import BoardFilter, ModelVersionKey
+from copperline.warehouse.board_filter import BoardFilter, ModelVersionKey, within
 from copperline.warehouse.derived_tables import (
     BIN_COLUMNS,
     BOARD_COUNTS,
+    BY_DAY,
     DEFECT_COUNTS,
+    daily_boards,
     hourly_boards,
     hourly_defects,
     hourly_histograms,
 )
 from copperline.warehouse.engine import read_transaction
+from copperline.warehouse.portable import day_of
 
-BOARD_GROUPS = ("hour", "line_id", "product_type", "model_name", "model_version")
+# A UTC day is made of whole days and, at the ends of a period, of what hours of it the period has.
+BOARD_GROUPS = ("hour", "day", "line_id", "product_type", "model_name", "model_version")
 DEFECT_GROUPS = (*BOARD_GROUPS, "detected_class")
 
 Group = tuple[Any, ...]
+Where = Callable[[Table], ColumnElement[bool]]
 
 
 class Summable:
@@ -43,6 +48,9 @@ class Summable:
         """The sums over all parts; 0 throughout where there is none."""
         values = attrgetter(*cls.__dataclass_fields__)  # type: ignore[attr-defined]
         return cls(*map(sum, zip(*map(values, parts), strict=True)))
+
+    def __add__(self, other: Self) -> Self:
+        return self.total((self, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +118,24 @@ def count_defects(chosen: BoardFilter, by: tuple[str, ...] = ()) -> Select[Any]:
 
     Over several classes, `boards` counts a board once for each class that it has.
     """
-    query = _sums(hourly_defects, DEFECT_COUNTS, chosen, by, DEFECT_GROUPS)
-    return query.where(chosen.class_condition(hourly_defects.c.detected_class))
+    return _sums(
+        hourly_defects,
+        DEFECT_COUNTS,
+        chosen,
+        by,
+        DEFECT_GROUPS,
+        lambda table: chosen.class_condition(table.c.detected_class),
+    )
 
 
 def count_values(chosen: BoardFilter, quantity: Quantity, by: tuple[str, ...] = ()) -> Select[Any]:
     """Histogram of a watched quantity for each group of `by` (of DEFECT_GROUPS); see `histograms_by`."""
-    table = hourly_histograms
-    query = _sums(table, dict.fromkeys(BIN_COLUMNS), chosen, by, DEFECT_GROUPS)
-    query = query.where(table.c.quantity == quantity.name)
-    return query.where(chosen.class_condition(table.c.detected_class)) if quantity.by_class else query
+
+    def where(table: Table) -> ColumnElement[bool]:
+        of_quantity = table.c.quantity == quantity.name
+        return and_(of_quantity, chosen.class_condition(table.c.detected_class)) if quantity.by_class else of_quantity
+
+    return _sums(hourly_histograms, BIN_COLUMNS, chosen, by, DEFECT_GROUPS, where)
 
 
 def boards_by(connection: Connection, chosen: BoardFilter, by: tuple[str, ...] = ()) -> dict[Group, BoardCounts]:
@@ -141,12 +157,20 @@ def histograms_by(
     return _grouped(connection, count_values(chosen, quantity, by), by)
 
 
+def hours_span(connection: Connection) -> tuple[datetime | None, datetime | None]:
+    """First and last hour that a board was first inspected in; None: none was."""
+    hour = hourly_boards.c.hour
+    # Two queries: SQLite finds an end of the index at once, but not both in one.
+    first, last = (connection.execute(select(end(hour))).scalar() for end in (func.min, func.max))
+    return first, last
+
+
 def extent(engine: Engine) -> Extent:
     """The period, lines, products and model versions that boards were inspected in."""
-    column = hourly_boards.c
+    column = daily_boards.c
     models = (column.model_name, column.model_version)
     with read_transaction(engine) as connection:
-        first, last = connection.execute(select(func.min(column.hour), func.max(column.hour))).one()
+        first, last = hours_span(connection)
         lines = connection.execute(select(column.line_id).distinct().order_by(column.line_id)).scalars()
         products = connection.execute(select(column.product_type).distinct().order_by(column.product_type)).scalars()
         used = connection.execute(select(*models).distinct().order_by(*models))
@@ -180,13 +204,38 @@ def _grouped(connection: Connection, query: Select[Any], by: tuple[str, ...]) ->
 
 
 def _sums(
-    table: Any, counts: Mapping[str, object], chosen: BoardFilter, by: tuple[str, ...], allowed: tuple[str, ...]
+    table: Table,
+    counts: Iterable[str],
+    chosen: BoardFilter,
+    by: tuple[str, ...],
+    allowed: tuple[str, ...],
+    where: Where | None = None,
 ) -> Select[Any]:
     unknown = [name for name in by if name not in allowed]
     if unknown:
         raise WarehouseError(
             f"expected groups of {', '.join(allowed)}, found {unknown[0]!r}", fix="choose one of these columns"
         )
-    keys = [table.c[name] for name in by]
-    sums = [func.sum(table.c[name]).label(name) for name in counts]
-    return select(*keys, *sums).where(chosen.condition(table)).group_by(*keys).order_by(*keys)
+    rows = _rows(table, [*by, *counts], chosen, apart="hour" in by, where=where)
+    keys = [rows.c[name] for name in by]
+    sums = [func.sum(rows.c[name]).label(name) for name in counts]
+    return select(*keys, *sums).group_by(*keys).order_by(*keys)
+
+
+def _rows(table: Table, names: Sequence[str], chosen: BoardFilter, *, apart: bool, where: Where | None) -> Subquery:
+    """The rows that are to be added up: whole UTC days, and the hours at their ends; `apart`: hours alone."""
+
+    def part(of: Table, in_time: ColumnElement[bool]) -> Select[Any]:
+        columns = [day_of(of.c.hour).label(name) if name == "day" and of is table else of.c[name] for name in names]
+        return select(*columns).where(in_time, chosen.but_time(of), true() if where is None else where(of))
+
+    days = None if apart else chosen.whole_days()
+    if days is None:
+        return part(table, within(table.c.hour, chosen.since, chosen.until)).subquery()
+    first, end = days
+    parts = [part(BY_DAY[table], within(BY_DAY[table].c.day, first, end))]
+    if first is not None and first != chosen.since:
+        parts.append(part(table, within(table.c.hour, chosen.since, first)))
+    if end is not None and end != chosen.until:
+        parts.append(part(table, within(table.c.hour, end, chosen.until)))
+    return parts[0].subquery() if len(parts) == 1 else union_all(*parts).subquery()

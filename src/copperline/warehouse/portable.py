@@ -21,6 +21,14 @@ class hour_of(FunctionElement[datetime]):  # noqa: N801  # it reads as the SQL f
     name = "hour_of"
 
 
+class day_of(FunctionElement[datetime]):  # noqa: N801
+    """The start of the UTC day that a time lies in: `day_of(column)`."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "day_of"
+
+
 class whole(FunctionElement[int]):  # noqa: N801
     """The whole part of a number that is 0 or more: `whole(expression)`."""
 
@@ -38,6 +46,16 @@ def _hour(element: hour_of, compiler: SQLCompiler, **how: Any) -> str:
 def _hour_sqlite(element: hour_of, compiler: SQLCompiler, **how: Any) -> str:
     # As SQLAlchemy writes times there: 2026-03-01 12:34:56.000000.
     return f"(substr({compiler.process(element.clauses, **how)}, 1, 13) || ':00:00.000000')"
+
+
+@compiles(day_of)
+def _day(element: day_of, compiler: SQLCompiler, **how: Any) -> str:
+    return f"date_trunc('day', {compiler.process(element.clauses, **how)})"
+
+
+@compiles(day_of, "sqlite")
+def _day_sqlite(element: day_of, compiler: SQLCompiler, **how: Any) -> str:
+    return f"(substr({compiler.process(element.clauses, **how)}, 1, 10) || ' 00:00:00.000000')"
 
 
 @compiles(whole)

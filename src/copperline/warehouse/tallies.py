@@ -2,6 +2,7 @@
 
 Each table has one definition, a SELECT over the tables that people and machines write. `kept` runs the definitions for
 the boards that a transaction touches, before and after, and adds the difference; `rebuild_derived` runs them for all.
+Days follow from hours.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from copperline.monitoring import BINS, CONFIDENCE, QUANTITIES, Quantity
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse.derived_tables import (
     BIN_COLUMNS,
+    BY_DAY,
     board_states,
     hourly_boards,
     hourly_defects,
     hourly_histograms,
 )
-from copperline.warehouse.portable import hour_of, whole
+from copperline.warehouse.portable import day_of, hour_of, whole
 from copperline.warehouse.tables import defect_logs, dispositions, inspections, pcb_metadata
 from copperline.warehouse.verdicts import BAD, GOOD, detection_verdicts, inspection_verdicts
 
@@ -79,6 +81,17 @@ class Tally:
             return _boards_definition(boards)
         return _defects_definition(boards) if self.table is hourly_defects else _histograms_definition(boards)
 
+    def by_day(self) -> Tally:
+        """The same counts by UTC day."""
+        return Tally(BY_DAY[self.table], self.size)
+
+    def days_definition(self) -> Select[Any]:
+        """What the rows by day are, from those by hour."""
+        hour, *others = (self.table.c[name] for name in self.keys)
+        day = day_of(hour).label("day")
+        sums = [func.sum(self.table.c[name]).label(name) for name in self.counts]
+        return select(day, *others, *sums).group_by(day, *others)
+
 
 TALLIES = (
     Tally(hourly_boards, "boards"),
@@ -98,17 +111,18 @@ def kept(connection: Connection, board_ids: Sequence[str]) -> Iterator[None]:
         connection.execute(_insert_states(part))
         new = _counted(connection, part)
         for tally in TALLIES:
-            _apply(connection, tally, _difference(old.get(tally.table.name, {}), new.get(tally.table.name, {})))
+            changes = _difference(old.get(tally.table.name, {}), new.get(tally.table.name, {}))
+            _apply(connection, tally, changes)
+            _apply(connection, tally.by_day(), _of_days(changes))
 
 
 def rebuild_derived(connection: Connection) -> None:
     """Makes all rows of the derived tables anew."""
-    for tally in TALLIES:
-        connection.execute(delete(tally.table))
     connection.execute(delete(board_states))
     connection.execute(_insert_states(None))
-    for tally in TALLIES:
-        connection.execute(insert(tally.table).from_select([*tally.keys, *tally.counts], tally.definition(None)))
+    for tally, definition in _all_tallies():
+        connection.execute(delete(tally.table))
+        connection.execute(insert(tally.table).from_select([*tally.keys, *tally.counts], definition))
 
 
 def differences(connection: Connection) -> list[str]:
@@ -118,15 +132,22 @@ def differences(connection: Connection) -> list[str]:
     pairs: list[tuple[str, Select[Any], Select[Any]]] = [
         (board_states.name, select(board_states), select(*(wanted.c[name] for name in columns)))
     ]
-    for tally in TALLIES:
+    for tally, definition in _all_tallies():
         names = [*tally.keys, *tally.counts]
-        pairs.append((tally.table.name, select(*(tally.table.c[n] for n in names)), tally.definition(None)))
+        pairs.append((tally.table.name, select(*(tally.table.c[n] for n in names)), definition))
     return [
         name
         for name, kept_rows, defined in pairs
         if connection.execute(kept_rows.except_(defined).limit(1)).first()
         or connection.execute(defined.except_(kept_rows).limit(1)).first()
     ]
+
+
+def _all_tallies() -> Iterator[tuple[Tally, Select[Any]]]:
+    """Each with its definition over all boards, hours before the days that follow from them."""
+    for tally in TALLIES:
+        yield tally, tally.definition(None)
+        yield tally.by_day(), tally.days_definition()
 
 
 def states_definition(boards: Boards) -> Select[Any]:
@@ -338,6 +359,15 @@ def _difference(old: dict[Key, Counts], new: dict[Key, Counts]) -> dict[Key, Cou
     return changed
 
 
+def _of_days(changes: dict[Key, Counts]) -> dict[Key, Counts]:
+    """The same changes by UTC day."""
+    days: dict[Key, list[Counts]] = {}
+    for (hour, *others), counts in changes.items():
+        days.setdefault((hour.replace(hour=0), *others), []).append(counts)
+    summed = {key: tuple(map(sum, zip(*parts, strict=True))) for key, parts in days.items()}
+    return {key: counts for key, counts in summed.items() if any(counts)}
+
+
 def _apply(connection: Connection, tally: Tally, changes: dict[Key, Counts]) -> None:
     if not changes:
         return
@@ -350,11 +380,11 @@ def _apply(connection: Connection, tally: Tally, changes: dict[Key, Counts]) -> 
     else:
         _update_or_insert(connection, tally, rows)
     if any(count < 0 for counts in changes.values() for count in counts):
-        connection.execute(delete(tally.table).where(tally.table.c[tally.size] == 0, _hours(tally, changes)))
+        connection.execute(delete(tally.table).where(tally.table.c[tally.size] == 0, _times(tally, changes)))
 
 
-def _hours(tally: Tally, changes: dict[Key, Counts]) -> ColumnElement[bool]:
-    return tally.table.c.hour.in_(sorted({key[0] for key in changes}))
+def _times(tally: Tally, changes: dict[Key, Counts]) -> ColumnElement[bool]:
+    return tally.table.c[tally.keys[0]].in_(sorted({key[0] for key in changes}))
 
 
 def _update_or_insert(connection: Connection, tally: Tally, rows: list[dict[str, Any]]) -> None:
