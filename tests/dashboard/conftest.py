@@ -103,6 +103,7 @@ def serve() -> Callable[..., Any]:
             server = Server(port=probe.getsockname()[1], read_only=read_only, open_browser=False)
         settings = Settings(workspace=workspace)
         one_core = {"COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        workspace.parent.mkdir(parents=True, exist_ok=True)
         log = workspace.parent / f"server-{server.port}.log"
         with log.open("w") as out:
             process = subprocess.Popen(

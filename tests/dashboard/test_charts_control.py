@@ -54,7 +54,7 @@ def test_alarms_are_marked_and_named() -> None:
 
 def test_only_the_newest_alarms_are_named() -> None:
     chart = plant(([0] * 9 + [50] * 9) * 6)
-    assert len({alarm.raised_at for alarm in chart.chart.alarms}) > MAX_NAMED or len(chart.chart.alarms) > 0
+    assert len({alarm.raised_at for alarm in chart.chart.alarms}) > MAX_NAMED
     assert len(control_chart(chart).layout.annotations) <= MAX_NAMED
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ import pytest
 
 pytest.importorskip("streamlit")
 pytest.importorskip("oidc_provider_mock", reason="the provider of these tests is not installed")
-playwright = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = pytest.mark.xdist_group("browser")
 
 USERS = (
     {"sub": "ann", "email": "Ann@Plant.example", "email_verified": True},
@@ -23,15 +20,6 @@ USERS = (
     {"sub": "eve", "email": "ann@plant.example", "email_verified": False},
 )
 MAY, MAY_NOT = "may review and promote", "view only"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

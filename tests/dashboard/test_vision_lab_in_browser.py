@@ -3,65 +3,36 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
-from copperline.dashboard.launch import Server, command, environment
 from copperline.data.images import write_image
 from copperline.data.synthetic import synthetic_pair
-from copperline.settings import Settings
 
 pytest.importorskip("streamlit")
 playwright = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium")
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-PATIENCE = 30_000  # ms
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(workspace=tmp_path_factory.mktemp("workspace"))
-    server = Server(port=port, open_browser=False)
-    one_core = {**environment(settings, server), "COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command(server), env=one_core, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 60
-        while not _answers(f"{server.url}/_stcore/health"):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server did not start"
-            time.sleep(0.2)
-        yield server.url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+def address(serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serve(tmp_path_factory.mktemp("lab") / "workspace") as running:
+        yield running.url
 
 
 @pytest.fixture
-def tab(address: str) -> Iterator[Any]:
+def tab(browser: Any, address: str) -> Iterator[Any]:
     """An empty tab on a server that has been visited before: it learns its pages' addresses from the first visit."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(SWITCHES))
-        page = browser.new_page(viewport={"width": 1500, "height": 1600})
-        page.set_default_timeout(PATIENCE)
-        page.goto(address)
-        page.get_by_text("may review and promote").wait_for()
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1500, "height": 1600})
+    page.set_default_timeout(30_000)
+    page.goto(address)
+    page.get_by_text("may review and promote").wait_for()
+    yield page
+    page.close()
 
 
 def test_a_pair_is_uploaded_looked_at_and_the_zoom_stays(address: str, tab: Any, tmp_path: Path) -> None:
@@ -116,11 +87,3 @@ def test_a_chosen_row_is_zoomed_to(address: str, tab: Any) -> None:
     tab.mouse.click(table["x"] + 18, table["y"] + 54)
     playwright.expect(tab.locator(".board rect.selected")).to_have_count(1)
     playwright.expect(seen).to_have_attribute("viewBox", re.compile(r" 206 206$"))
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
