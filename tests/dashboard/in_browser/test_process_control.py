@@ -47,7 +47,7 @@ def test_alarms_are_those_of_the_days_that_sql_counts(visit: Any, served: str, s
 
 
 def test_dpmo_is_what_sql_counts(visit: Any, served: str, rows_of: Any, sql: Sql) -> None:
-    page = visit(f"{served}/process-control?period=All+time&part=DPMO")
+    page = visit(f"{served}/process-control?period=All+time&part=DPMO&each=whole+plant")
     expected = {
         product or "unknown": f"{1e6 * defects / opportunities:,.0f}" if opportunities else "not measured"
         for product, defects, opportunities in sql(
