@@ -15,20 +15,15 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from copperline.dashboard.launch import Server, command, environment, free_port
+from copperline.dashboard.launch import Server, free_port, running
 from copperline.dashboard.overview_data import read_overview
 from copperline.settings import Settings
 from copperline.warehouse import BoardFilter, extent, open_warehouse
@@ -56,33 +51,13 @@ WATCH = """() => {
 }"""
 
 
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The address of a server that was just started."""
-    server = Server(port=free_port(), open_browser=False)
-    process = subprocess.Popen(
-        command(server), env=environment(settings, server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{server.port}/"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}_stcore/health", timeout=2):
-                    break
-            except (urllib.error.URLError, OSError):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise SystemExit("the dashboard does not start; run `copperline dashboard` to see why") from None
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
+def new_server() -> Server:
+    return Server(port=free_port(), open_browser=False)
 
 
 def cold(browser: Browser, settings: Settings, path: str) -> float:
     """Seconds from asking for the page to all of it, of a new server's first visitor."""
-    with served(settings) as address:
+    with running(settings, new_server()) as address:
         page = browser.new_page()
         began = time.perf_counter()
         page.goto(address + path)
@@ -149,7 +124,7 @@ def main() -> int:
         for path in PAGES:
             times = [cold(browser, settings, path.format(board=board)) for _ in range(3)]
             missed += _tell(f"{_name(path)}, cold", times, COLD_AIM)
-        with served(settings) as address:
+        with running(settings, new_server()) as address:
             for path in FILTERED:
                 for period in PERIODS:
                     page = browser.new_page()

@@ -11,20 +11,17 @@ from __future__ import annotations
 import argparse
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from copperline.dashboard.launch import Server, command, environment, free_port
+from copperline.dashboard.launch import Server, free_port, running
 from copperline.settings import Settings
 from demo_plant import fill
 
@@ -34,11 +31,11 @@ WIDTH = 1500
 # Page -> its address and how much of it is shown, px.
 PAGES = {
     "overview": ("?period=All+time", 1750),
-    "vision-lab": ("vision-lab?source=synthetic", 1500),
+    "vision-lab": ("vision-lab?source=Synthetic+board", 1500),
     "review": ("review", 1300),
     "process-control": ("process-control?point=day&each=whole+plant", 1250),
     "models": ("models", 1500),
-    "about": ("about", 1400),
+    "about": ("about?part=Architecture", 1400),
     "board": ("board?board={board}", 1300),
 }
 Scheme = Literal["light", "dark"]
@@ -46,24 +43,7 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 # A page has been drawn when nothing runs and nothing is a placeholder any more.
 DRAWN = """() => !document.querySelector('[data-testid="stStatusWidget"]')
     && document.querySelectorAll('[data-testid="stSkeleton"]').length === 0"""
-COLOURS = 64
-
-
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The dashboard's address while the block runs."""
-    server = Server(port=free_port(), open_browser=False)
-    process = subprocess.Popen(command(server), env=environment(settings, server), stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while not _answers(f"http://127.0.0.1:{server.port}/_stcore/health"):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit("the dashboard does not start; run `copperline dashboard` to see why")
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{server.port}/"
-    finally:
-        process.terminate()
-        process.wait(10)
+COLOURS = 256
 
 
 def take(browser: Browser, address: str, height: int, scheme: Scheme, file: Path) -> None:
@@ -76,18 +56,8 @@ def take(browser: Browser, address: str, height: int, scheme: Scheme, file: Path
         time.sleep(1.5)
     page.screenshot(path=file)
     page.close()
-    from PIL import Image
-
     with Image.open(file) as image:
         image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _a_board(settings: Settings) -> str:
@@ -112,7 +82,7 @@ def main() -> None:
         settings = Settings.load(arguments.workspace or Path(temporary))
         fill(settings, arguments.boards)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_OPTIONS))
-        with served(settings) as address:
+        with running(settings, Server(port=free_port(), open_browser=False)) as address:
             for name in arguments.only or PAGES:
                 path, height = PAGES[name]
                 for scheme in SCHEMES:

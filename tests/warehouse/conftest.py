@@ -303,8 +303,9 @@ def new_postgresql() -> Iterator[Callable[[], str]]:
 
 
 def _databases(socket: Path, log: Path) -> Callable[[], str]:
-    deadline = time.monotonic() + 30
-    while not socket.exists():
+    deadline = time.monotonic() + 60
+    # The socket is there before the server takes anybody.
+    while "ready to accept connections" not in log.read_text():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
     made = 0

@@ -9,6 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,7 @@ READ_ONLY = "COPPERLINE_DASHBOARD_READ_ONLY"
 UPLOAD_MIB = 300
 # How long the server may take to end once it was asked to.
 STOP_SECONDS = 10.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,45 @@ def serve(settings: Settings, server: Server) -> int:
         return _run(command(server), environment(settings, server))
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def running(settings: Settings, server: Server) -> Iterator[str]:
+    """The address of a server that answers, while the block runs; for scripts and tests. Raises as `check`.
+
+    Raises:
+        SettingsError: it did not come up.
+    """
+    check(settings, server)
+    process = subprocess.Popen(
+        command(server), env=environment(settings, server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_until_healthy(server, process)
+        yield f"{server.url}/"
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2):
+                return
+        except OSError as error:  # urllib's errors are of this kind
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise SettingsError(
+                    f"expected the dashboard to answer within {START_SECONDS:.0f} s, found that it does not",
+                    where=server.url,
+                    fix="run `copperline dashboard` to see why",
+                ) from error
+        time.sleep(0.1)
 
 
 def _run(arguments: list[str], variables: dict[str, str]) -> int:

@@ -7,9 +7,10 @@ Days follow from hours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    TextClause,
     and_,
     bindparam,
     case,
@@ -26,10 +28,10 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     true,
     union_all,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from copperline.monitoring import BINS, CONFIDENCE, QUANTITIES, Quantity
 from copperline.taxonomy import Call, Disposition
@@ -47,10 +49,12 @@ from copperline.warehouse.verdicts import BAD, GOOD, detection_verdicts, inspect
 
 # Well below the number of parameters that any of the databases takes in one statement.
 BOARDS_AT_ONCE = 500
+# Name of the parameter of the definitions that says which boards.
+BOARDS = "boards"
 
-_UPSERTS: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# Dialects that have INSERT ... ON CONFLICT.
+_UPSERTS = frozenset({"sqlite", "postgresql"})
 
-Boards = Sequence[str] | None
 Key = tuple[Any, ...]
 Counts = tuple[int, ...]
 
@@ -75,11 +79,11 @@ class Tally:
     def counts(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.table.columns if not column.primary_key)
 
-    def definition(self, boards: Boards) -> Select[Any]:
-        """What the rows are, over the given boards; None: over all."""
+    def definition(self, *, scoped: bool) -> Select[Any]:
+        """What the rows are, over all boards; scoped: over those of the parameter `boards`."""
         if self.table is hourly_boards:
-            return _boards_definition(boards)
-        return _defects_definition(boards) if self.table is hourly_defects else _histograms_definition(boards)
+            return _boards_definition(scoped)
+        return _defects_definition(scoped) if self.table is hourly_defects else _histograms_definition(scoped)
 
     def by_day(self) -> Tally:
         """The same counts by UTC day."""
@@ -107,8 +111,8 @@ def kept(connection: Connection, board_ids: Sequence[str]) -> Iterator[None]:
     before = [_counted(connection, part) for part in parts]
     yield
     for part, old in zip(parts, before, strict=True):
-        connection.execute(delete(board_states).where(board_states.c.board_id.in_(part)))
-        connection.execute(_insert_states(part))
+        connection.execute(_DELETE_STATES, {BOARDS: part})
+        connection.execute(_insert_states(True), {BOARDS: part})
         new = _counted(connection, part)
         for tally in TALLIES:
             changes = _difference(old.get(tally.table.name, {}), new.get(tally.table.name, {}))
@@ -119,7 +123,7 @@ def kept(connection: Connection, board_ids: Sequence[str]) -> Iterator[None]:
 def rebuild_derived(connection: Connection) -> None:
     """Makes all rows of the derived tables anew."""
     connection.execute(delete(board_states))
-    connection.execute(_insert_states(None))
+    connection.execute(_insert_states(False))
     for tally, definition in _all_tallies():
         connection.execute(delete(tally.table))
         connection.execute(insert(tally.table).from_select([*tally.keys, *tally.counts], definition))
@@ -128,7 +132,7 @@ def rebuild_derived(connection: Connection) -> None:
 def differences(connection: Connection) -> list[str]:
     """The derived tables whose rows are not what they follow from; none if all is well."""
     columns = [column.name for column in board_states.columns]
-    wanted = states_definition(None).subquery()
+    wanted = states_definition(False).subquery()
     pairs: list[tuple[str, Select[Any], Select[Any]]] = [
         (board_states.name, select(board_states), select(*(wanted.c[name] for name in columns)))
     ]
@@ -146,12 +150,13 @@ def differences(connection: Connection) -> list[str]:
 def _all_tallies() -> Iterator[tuple[Tally, Select[Any]]]:
     """Each with its definition over all boards, hours before the days that follow from them."""
     for tally in TALLIES:
-        yield tally, tally.definition(None)
+        yield tally, tally.definition(scoped=False)
         yield tally.by_day(), tally.days_definition()
 
 
-def states_definition(boards: Boards) -> Select[Any]:
-    """What `board_states` is; its columns in their order."""
+@cache
+def states_definition(scoped: bool) -> Select[Any]:
+    """What `board_states` is, its columns in their order: of all boards, or of those of the parameter `boards`."""
     at, key, board = inspections.c.inspected_at, inspections.c.inspection_id, inspections.c.board_id
     ranked = (
         select(
@@ -161,13 +166,13 @@ def states_definition(boards: Boards) -> Select[Any]:
             func.row_number().over(partition_by=board, order_by=(at, key)).label("turn"),
             func.count().over(partition_by=board).label("inspections"),
         )
-        .where(_among(board, boards))
+        .where(_among(board, scoped))
         .cte("ranked")
     )
     first, latest = ranked.alias("first"), ranked.alias("latest")
     scope = None
-    if boards is not None:
-        scope = dispositions.c.inspection_id.in_(select(key).where(_among(board, boards)))
+    if scoped:
+        scope = dispositions.c.inspection_id.in_(select(key).where(_among(board, scoped)))
     verdicts = inspection_verdicts(scope)
     then, now = verdicts.alias("first_verdicts"), verdicts.alias("verdicts")
     lowest = (
@@ -208,11 +213,13 @@ def states_definition(boards: Boards) -> Select[Any]:
     )
 
 
-def _insert_states(boards: Boards) -> Any:
-    return insert(board_states).from_select([column.name for column in board_states.columns], states_definition(boards))
+@cache
+def _insert_states(scoped: bool) -> Any:
+    return insert(board_states).from_select([column.name for column in board_states.columns], states_definition(scoped))
 
 
-def _boards_definition(boards: Boards) -> Select[Any]:
+@cache
+def _boards_definition(scoped: bool) -> Select[Any]:
     state = board_states.c
 
     def number(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
@@ -247,12 +254,13 @@ def _boards_definition(boards: Boards) -> Select[Any]:
     }
     keys = _hour_key()
     wanted = [counts[name].label(name) for name in TALLIES[0].counts]
-    return select(*keys, *wanted).where(_among(state.board_id, boards)).group_by(*keys)
+    return select(*keys, *wanted).where(_among(state.board_id, scoped)).group_by(*keys)
 
 
-def _defects_definition(boards: Boards) -> Select[Any]:
+@cache
+def _defects_definition(scoped: bool) -> Select[Any]:
     """Counted by board first, so that a board with three opens is one board with opens."""
-    found = detection_verdicts(None if boards is None else _dispositions_of(boards))
+    found = detection_verdicts(_dispositions_of_boards() if scoped else None)
     false = case((found.c.disposition == Disposition.FALSE_CALL.value, 1), else_=0)
     confirmed = case((found.c.disposition == Disposition.CONFIRMED.value, 1), else_=0)
     keys = (*_hour_key(), defect_logs.c.detected_class)
@@ -266,7 +274,7 @@ def _defects_definition(boards: Boards) -> Select[Any]:
         .select_from(board_states)
         .join(defect_logs, defect_logs.c.inspection_id == board_states.c.inspection_id)
         .outerjoin(found, found.c.inference_id == defect_logs.c.inference_id)
-        .where(_among(board_states.c.board_id, boards))
+        .where(_among(board_states.c.board_id, scoped))
         .group_by(*keys, board_states.c.board_id)
         .subquery()
     )
@@ -281,7 +289,8 @@ def _defects_definition(boards: Boards) -> Select[Any]:
     ).group_by(*key)
 
 
-def _histograms_definition(boards: Boards) -> Select[Any]:
+@cache
+def _histograms_definition(scoped: bool) -> Select[Any]:
     keys = _hour_key()
     confidences = (
         select(
@@ -292,7 +301,7 @@ def _histograms_definition(boards: Boards) -> Select[Any]:
         )
         .select_from(board_states)
         .join(defect_logs, defect_logs.c.inspection_id == board_states.c.inspection_id)
-        .where(_among(board_states.c.board_id, boards))
+        .where(_among(board_states.c.board_id, scoped))
     )
     of_images = [
         select(
@@ -303,7 +312,7 @@ def _histograms_definition(boards: Boards) -> Select[Any]:
         )
         .select_from(board_states)
         .join(inspections, inspections.c.inspection_id == board_states.c.inspection_id)
-        .where(_among(board_states.c.board_id, boards), inspections.c[quantity.name].is_not(None))
+        .where(_among(board_states.c.board_id, scoped), inspections.c[quantity.name].is_not(None))
         for quantity in QUANTITIES
         if not quantity.by_class
     ]
@@ -325,24 +334,28 @@ def _hour_key() -> tuple[ColumnElement[Any], ...]:
     return tuple(board_states.c[name] for name in TALLIES[0].keys)
 
 
-def _among(column: ColumnElement[str], boards: Boards) -> ColumnElement[bool]:
-    return true() if boards is None else column.in_(boards)
+def _among(column: ColumnElement[str], scoped: bool) -> ColumnElement[bool]:
+    return column.in_(bindparam(BOARDS, expanding=True)) if scoped else true()
 
 
-def _dispositions_of(boards: Sequence[str]) -> ColumnElement[bool]:
-    states = select(board_states.c.inspection_id).where(board_states.c.board_id.in_(boards))
+def _dispositions_of_boards() -> ColumnElement[bool]:
+    states = select(board_states.c.inspection_id).where(_among(board_states.c.board_id, True))
     return dispositions.c.inspection_id.in_(states)
+
+
+# Built once, like the definitions: building a statement and its text takes many times as long as running it.
+_DELETE_STATES = delete(board_states).where(_among(board_states.c.board_id, True))
+_KNOWN = select(board_states.c.board_id).where(_among(board_states.c.board_id, True)).limit(1)
 
 
 def _counted(connection: Connection, boards: Sequence[str]) -> dict[str, dict[Key, Counts]]:
     """Table -> key -> counts, as the boards' states are now; empty at once if they have none."""
-    known = select(board_states.c.board_id).where(board_states.c.board_id.in_(boards)).limit(1)
-    if connection.execute(known).first() is None:
+    if connection.execute(_KNOWN, {BOARDS: boards}).first() is None:
         return {}
     counted = {}
     for tally in TALLIES:
         keys = len(tally.keys)
-        rows = connection.execute(tally.definition(boards))
+        rows = connection.execute(tally.definition(scoped=True), {BOARDS: boards})
         counted[tally.table.name] = {tuple(row[:keys]): tuple(map(int, row[keys:])) for row in rows}
     return counted
 
@@ -373,14 +386,24 @@ def _apply(connection: Connection, tally: Tally, changes: dict[Key, Counts]) -> 
         return
     names = (*tally.keys, *tally.counts)
     rows = [dict(zip(names, (*key, *counts), strict=True)) for key, counts in changes.items()]
-    if make_upsert := _UPSERTS.get(connection.dialect.name):
-        upsert = make_upsert(tally.table)
-        added = {name: tally.table.c[name] + upsert.excluded[name] for name in tally.counts}
-        connection.execute(upsert.on_conflict_do_update(index_elements=list(tally.keys), set_=added), rows)
+    if connection.dialect.name in _UPSERTS:
+        connection.execute(_upsert(tally), rows)
     else:
         _update_or_insert(connection, tally, rows)
     if any(count < 0 for counts in changes.values() for count in counts):
         connection.execute(delete(tally.table).where(tally.table.c[tally.size] == 0, _times(tally, changes)))
+
+
+@cache
+def _upsert(tally: Tally) -> TextClause:
+    """As text: SQLAlchemy compiles its own upserts anew each time, which takes longer than all else in a write."""
+    table, names = tally.table, (*tally.keys, *tally.counts)
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in tally.counts)
+    statement = (
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "  # noqa: S608
+        f"ON CONFLICT ({', '.join(tally.keys)}) DO UPDATE SET {added}"
+    )
+    return text(statement).bindparams(*(bindparam(name, type_=table.c[name].type) for name in names))
 
 
 def _times(tally: Tally, changes: dict[Key, Counts]) -> ColumnElement[bool]:

@@ -36,7 +36,8 @@ def page() -> None:
         "images in, a trained and registered detector, inspected boards in a warehouse that SQL can ask. It runs whole "
         "on one machine, and nothing is sent anywhere."
     )
-    tabs = st.tabs(["Pages", "Architecture", "Data sets", "Champion", "Versions", "Licences"])
+    names = ["Pages", "Architecture", "Data sets", "Champion", "Versions", "Licences"]
+    tabs = st.tabs(names, key="part", bind="query-params")
     for tab, show in zip(tabs, (_pages, _architecture, _datasets, _champion, _versions, _licences), strict=True):
         with tab:
             show()

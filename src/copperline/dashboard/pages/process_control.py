@@ -154,7 +154,8 @@ def _one_chart(name: str, plant: PlantChart, kind: Kind, statement: str) -> None
     counted = "`first_failed` / `boards`" if kind == "p" else "`first_defects` / `boards`"
     spread = "sqrt(p (1 - p) / n)" if kind == "p" else "sqrt(u / n)"
     footnote(
-        f"{chart.kind}-chart, {chart.unit}. Centre {centre} from {len(chart.baseline)} points. {plant.dispersion.text}",
+        f"{chart.kind}-chart, {chart.unit}. Centre {centre} from {len(chart.baseline)} points. "
+        f"Spread from point to point: {plant.dispersion.text}",
         f"Each point: {counted}, of first inspections. Limits: centre ± 3 {spread}, with n boards in the point"
         + (f", times Laney's sigma_z = {chart.sigma_z:.2f}" if chart.sigma_z is not None else "")
         + ", cut off at 0. Times without a board are left out.",
