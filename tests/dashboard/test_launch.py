@@ -38,7 +38,7 @@ def test_addresses(host: str, is_local: bool, url: str) -> None:
 
 def test_the_command_sends_nothing_home_and_hides_tracebacks() -> None:
     words = command(Server("10.1.2.3", 9000, open_browser=False))
-    assert words[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert words[:4] == [sys.executable, "-m", "copperline.dashboard.server", "run"]
     options = dict(word.removeprefix("--").split("=", 1) for word in words[5:])
     assert options["server.address"] == "10.1.2.3"
     assert options["server.port"] == "9000"
