@@ -21,7 +21,7 @@ from copperline.errors import SettingsError
 from copperline.settings import Settings
 
 HERE = Path(__file__).parent
-SCRIPT = HERE / "script" / "main.py"
+SCRIPT = HERE / "script" / "serve.py"
 READ_ONLY = "COPPERLINE_DASHBOARD_READ_ONLY"
 # Vision Lab takes whole-panel scans: 16,384 px squared as an uncompressed bitmap is 256 MiB.
 UPLOAD_MIB = 300

@@ -122,15 +122,12 @@ def figure(
 
 def chart(drawn: go.Figure, *, key: str) -> None:
     """A chart to look at: without Plotly's row of buttons, which hides what is below it."""
-    st.plotly_chart(readable(drawn), key=key, config={"displayModeBar": False})
+    st.plotly_chart(readable(drawn), theme=None, key=key, config={"displayModeBar": False})
 
 
 def readable(drawn: go.Figure) -> go.Figure:
-    """The same figure with all its text in the theme's colour, not in Streamlit's pale grey."""
-    text = theme.colour("textColor")
-    drawn.update_xaxes(tickfont={"color": text}, title_font={"color": text})
-    drawn.update_yaxes(tickfont={"color": text}, title_font={"color": text})
-    return drawn.update_layout(font={"color": text}, legend={"font": {"color": text}})
+    """The same figure in the page's colours, for `st.plotly_chart(..., theme=None)`: Streamlit's own text is pale."""
+    return drawn.update_layout(template=theme.plotly_template())
 
 
 def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: str) -> None:

@@ -19,7 +19,9 @@ from copperline.dashboard.facts import (
     workspace_datasets,
 )
 from copperline.dashboard.failures import empty_state, plain, show_failure
+from copperline.dashboard.parts import show_parts
 from copperline.dashboard.structure import Package, imported_by, layers, packages, page_purpose
+from copperline.dashboard.traced import chart
 from copperline.errors import ModelError
 from copperline.licences import Dependency, installed_dependencies
 from copperline.registry import CHAMPION, DescribedModel, ModelCard, describe_model
@@ -36,11 +38,16 @@ def page() -> None:
         "images in, a trained and registered detector, inspected boards in a warehouse that SQL can ask. It runs whole "
         "on one machine, and nothing is sent anywhere."
     )
-    names = ["Pages", "Architecture", "Data sets", "Champion", "Versions", "Licences"]
-    tabs = st.tabs(names, key="part", bind="query-params")
-    for tab, show in zip(tabs, (_pages, _architecture, _datasets, _champion, _versions, _licences), strict=True):
-        with tab:
-            show()
+    show_parts(
+        {
+            "Pages": _pages,
+            "Architecture": _architecture,
+            "Data sets": _datasets,
+            "Champion": _champion,
+            "Versions": _versions,
+            "Licences": _licences,
+        }
+    )
 
 
 def _pages() -> None:
@@ -71,7 +78,7 @@ def _architecture() -> None:
             f"{_listed(imported_by(chosen, found))} (dashed)."
         )
     figure = structure_figure(found, layers(found), chosen, theme.colour("textColor"))
-    st.plotly_chart(figure, config={"displayModeBar": False}, key="architecture")
+    chart(figure, key="architecture")
 
 
 def _datasets() -> None:

@@ -81,19 +81,24 @@ def _drawn(view: View) -> None:
     chosen = view.at(session.now()).chosen
     data = read_overview(engine, chosen, session.settings().taxonomy.names, session.time_zone())
     st.caption(f"{period_text(chosen)}. Read at {session.now().astimezone(session.time_zone()):%H:%M:%S}.")
-    _warnings(data)
     if not data.current.boards:
+        _warnings(data)
         _nothing_here(view)
         return
-    _figures(data, chosen)
-    with st.container(horizontal=True):
-        with st.container(width=PARETO_WIDTH):
-            _pareto(data)
-        with st.container():
-            cell = _grid(data)
-    if cell is not None:
-        _boards_of(chosen, *cell)
-    _trend(data)
+    # A chart is sent first, though it stands further down: its code is what a browser takes longest for.
+    above, trend = st.container(), st.container()
+    with trend:
+        _trend(data)
+    with above:
+        _warnings(data)
+        _figures(data, chosen)
+        with st.container(horizontal=True):
+            with st.container(width=PARETO_WIDTH):
+                _pareto(data)
+            with st.container():
+                cell = _grid(data)
+        if cell is not None:
+            _boards_of(chosen, *cell)
     _confidences(data, chosen)
     _recent(chosen)
     _downloads(data)
@@ -199,6 +204,7 @@ def _grid(data: OverviewData) -> tuple[str, str] | None:
     rates = {(name_or_unknown(line), name): rate for (line, name), rate in data.cells.items()}
     event = st.plotly_chart(
         readable(rate_grid(list(names), data.classes, rates)),
+        theme=None,
         key="grid",
         on_select="rerun",
         selection_mode="points",

@@ -11,6 +11,7 @@ from copperline.dashboard.charts_control import control_chart
 from copperline.dashboard.drift_view import drift_view
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
+from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period
 from copperline.dashboard.traced import NOT_MEASURED, footnote, value_text
 from copperline.dashboard.traced import chart as draw
@@ -46,13 +47,13 @@ def page() -> None:
     view = choose(found, classes=False, default=Period.MONTH)
     chosen = view.chosen
     st.caption(period_text(chosen))
-    charts, dpmo, drift = st.tabs(["Control charts", "DPMO", "Drift"], key="part", bind="query-params")
-    with charts:
-        _charts(chosen)
-    with dpmo:
-        _dpmo(chosen)
-    with drift:
-        drift_view(chosen, found.models)
+    show_parts(
+        {
+            "Control charts": lambda: _charts(chosen),
+            "DPMO": lambda: _dpmo(chosen),
+            "Drift": lambda: drift_view(chosen, found.models),
+        }
+    )
 
 
 def _charts(chosen: BoardFilter) -> None:

@@ -9,6 +9,7 @@ from copperline.dashboard.board_table import board_link
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
+from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period, bounds
 from copperline.dashboard.traced import (
     FIGURE_WIDTH,
@@ -68,11 +69,12 @@ def page() -> None:
     _shift(chosen)
     queues: list[Queue] = list(Queue)
     queue = st.selectbox("Queue", queues, format_func=QUEUES.__getitem__, key="queue", bind="query-params")
-    review, measured = st.tabs(["Next board", "What review has found"], key="part", bind="query-params")
-    with review:
-        _next_board(queue, chosen, reviewer)
-    with measured:
-        _measured(chosen)
+    show_parts(
+        {
+            "Next board": lambda: _next_board(queue, chosen, reviewer),
+            "What review has found": lambda: _measured(chosen),
+        }
+    )
 
 
 def _reviewer() -> str:
