@@ -5,8 +5,8 @@
     python benchmarks/dashboard.py plant.db --growth small.db     the same days with a tenth of the boards
 
 Cold: a new server and its first visitor, until nothing runs and nothing is a placeholder; once in a browser that was
-here before, as on every morning, and once in one that never was. Change: from the click on another line until the script has
-run to its end. Needs Playwright and Debian's chromium, and a machine with nothing else to do.
+here before, as on every morning, and once in one that never was. Change: from the click on another line until the
+script has run to its end. Needs Playwright and Debian's chromium, and a machine with nothing else to do.
 """
 
 from __future__ import annotations
