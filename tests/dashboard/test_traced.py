@@ -51,7 +51,7 @@ def test_each_metric_has_its_interval_its_change_and_its_query() -> None:
     texts = [text.value for text in ran.markdown]
     assert "FAIL / boards\n\nUnit: boards called FAIL per inspected board." in texts
     assert texts.count("#### not measured") == 1
-    assert said.count("The query as it ran; `copperline sql` runs it too.") == 2  # not where no query ran
+    assert said.count("The query of these counts; `copperline sql` runs it.") == 2  # not where no query ran
 
 
 def test_a_change_within_chance_is_said_to_be() -> None:

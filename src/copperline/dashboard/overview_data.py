@@ -61,7 +61,7 @@ class OverviewData:
         lines, classes, cells: rate of boards with a defect of the class, for each line and class.
         trend: over the period.
         confidences: class -> counts in the bins of confidence.
-        statements: name of the part -> its SQL, as it ran.
+        statements: name of the part -> the SQL of its counts.
     """
 
     current: BoardCounts
@@ -108,10 +108,8 @@ def read_overview(engine: Engine, chosen: BoardFilter, class_order: tuple[str, .
         trend=_trend({start: counts for (start,), counts in by_time.items()}, zone, in_days=time == ("day",)),
         confidences={name: confidences[name,] for name in classes if (name,) in confidences},
         statements={
-            "boards": statement_text(engine, count_boards(chosen)),
-            **({} if before is None else {"previous": statement_text(engine, count_boards(before))}),
-            "lines": statement_text(engine, count_boards(chosen, ("line_id",))),
-            "hours": statement_text(engine, count_boards(chosen, time)),
+            "lines": statement_text(engine, count_boards(chosen, ("line_id",), ("boards",))),
+            "hours": statement_text(engine, count_boards(chosen, time, ("first_passed", "boards"))),
             "defects": statement_text(engine, count_defects(chosen, ("line_id", "detected_class"))),
             "confidences": statement_text(engine, count_values(chosen, CONFIDENCE, ("detected_class",))),
         },

@@ -66,7 +66,7 @@ def metric(
         label: the figure's name in `quality-terms`.
         change: the figure now and in the previous period.
         formula: in words, with the unit.
-        statements: the SQL that it was counted by.
+        statements: the SQL of its counts.
         good: `up` or `down`, what is better; None: neither. A change that chance explains is neither.
         key: of the info button, unique on the page.
         width: of the frame, px.
@@ -136,7 +136,7 @@ def footnote(text: str, formula: str, statements: Sequence[str] = (), *, key: st
 
 
 def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
-    """The info button: formula and, word for word, the queries that ran.
+    """The info button: formula, and the queries that count it.
 
     Args:
         formula: Markdown.
@@ -148,7 +148,7 @@ def explain(formula: str, statements: Sequence[str] = (), *, key: str) -> None:
         for statement in statements:
             st.code(statement, language="sql", wrap_lines=True)
         if statements:
-            st.caption("The query as it ran; `copperline sql` runs it too.")
+            st.caption("The query of these counts; `copperline sql` runs it.")
 
 
 def number_text(value: float, *, proportion: bool) -> str:

@@ -108,9 +108,13 @@ class Extent:
     models: tuple[ModelVersionKey, ...]
 
 
-def count_boards(chosen: BoardFilter, by: tuple[str, ...] = ()) -> Select[Any]:
-    """Board counts for each group of `by` (of BOARD_GROUPS); see `boards_by`."""
-    return _sums(hourly_boards, BOARD_COUNTS, chosen, by, BOARD_GROUPS)
+def count_boards(chosen: BoardFilter, by: tuple[str, ...] = (), counts: Sequence[str] = ()) -> Select[Any]:
+    """Board counts for each group of `by` (of BOARD_GROUPS); see `boards_by`.
+
+    Args:
+        counts: names of BoardCounts, to ask for these alone; empty: all, in their order.
+    """
+    return _sums(hourly_boards, counts or BOARD_COUNTS, chosen, by, BOARD_GROUPS)
 
 
 def count_defects(chosen: BoardFilter, by: tuple[str, ...] = ()) -> Select[Any]:

@@ -33,6 +33,7 @@ class FigureDefinition:
         key: in URLs, JSON and CSV.
         label: for people.
         formula: in words, with the names of the counts in the table `hourly_boards`.
+        counts: the counts that it is computed from.
         better: whether a plant wants it up or down.
         compute: from the counts of a period.
     """
@@ -40,6 +41,7 @@ class FigureDefinition:
     key: str
     label: str
     formula: str
+    counts: tuple[str, ...]
     better: Better
     compute: Callable[[BoardCounts], Rate]
 
@@ -66,6 +68,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "machine_yield",
         "First-pass yield, machine",
         "Boards whose first inspection was PASS (`first_passed`) / inspected boards (`boards`).",
+        ("first_passed", "boards"),
         "up",
         lambda c: machine_yield(c.first_passed, c.boards),
     ),
@@ -74,6 +77,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "First-pass yield, reviewed",
         "(`first_passed` - `first_escapes` + `first_false_calls`) / `boards`: false calls count as PASS, escapes as "
         "FAIL. A board that nobody reviewed keeps the machine's call; not measured until a board was reviewed.",
+        ("first_passed", "first_escapes", "first_false_calls", "boards", "first_reviewed"),
         "up",
         lambda c: reviewed_yield(c.first_passed, c.first_false_calls, c.first_escapes, c.boards, c.first_reviewed),
     ),
@@ -81,6 +85,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "defect_rate",
         "Defect rate",
         "Boards whose latest inspection was FAIL (`failed`) / inspected boards (`boards`). It is not defects / boards.",
+        ("failed", "boards"),
         "down",
         lambda c: defect_rate(c.failed, c.boards),
     ),
@@ -88,6 +93,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "dpu",
         "DPU, defects per unit",
         "Detections of the boards' latest inspections (`defects`) / inspected boards (`boards`).",
+        ("defects", "boards"),
         "down",
         lambda c: dpu(c.defects, c.boards),
     ),
@@ -96,6 +102,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "DPMO",
         "10^6 x `rated_defects` / `opportunities`, over the boards whose product's record has opportunities "
         "(`rated_boards`). Not measured where none has.",
+        ("rated_defects", "opportunities", "rated_boards"),
         "down",
         _dpmo,
     ),
@@ -104,6 +111,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "False-call rate",
         "Boards called FAIL that review found good (`false_call_boards`) / boards that review found good "
         "(`reviewed_good`). Boards that nobody reviewed are in neither count.",
+        ("false_call_boards", "reviewed_good"),
         "down",
         lambda c: false_call_rate(c.false_call_boards, c.reviewed_good),
     ),
@@ -113,6 +121,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "Boards called PASS that review or a later test found bad (`escaped_boards`) / boards found bad "
         "(`reviewed_bad`). Inspection alone cannot know it: not measured until an escape is recorded or passed boards "
         "are audited.",
+        ("escaped_boards", "reviewed_bad", "audited_boards"),
         "down",
         _escapes,
     ),
@@ -120,6 +129,7 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "withheld_rate",
         "Withheld",
         "Boards whose latest inspection was WITHHELD (`withheld`) / inspected boards (`boards`).",
+        ("withheld", "boards"),
         "down",
         lambda c: withheld_rate(c.withheld, c.boards),
     ),

@@ -33,6 +33,7 @@ from copperline.warehouse import (
     BoardFilter,
     boards_query,
     clock_ahead,
+    count_boards,
     extent,
     inspection_detections,
     list_boards,
@@ -138,7 +139,6 @@ def _all_time() -> None:
 
 
 def _figures(data: OverviewData, chosen: BoardFilter) -> None:
-    statements = [data.statements[name] for name in ("boards", "previous") if name in data.statements]
     before = None if data.previous is None else data.previous.boards
     rate = discovery_rate(data.defects)
     formula = (
@@ -150,7 +150,7 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
             "Boards inspected",
             f"{data.current.boards:,}",
             "Boards by the hour of their first inspection (`boards`).",
-            statements,
+            _counted_by(chosen, ("boards", "inspections", "awaiting_review")),
             note=f"{data.current.inspections:,} inspections. Awaiting review: {data.current.awaiting_review:,}.",
             delta=None if before is None else f"{data.current.boards - before:+,}",
             key="boards",
@@ -162,7 +162,7 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
                 what.label,
                 found.change,
                 what.formula,
-                statements,
+                _counted_by(chosen, what.counts),
                 good=what.better,
                 key=what.key,
                 width=FIGURE_WIDTH,
@@ -176,6 +176,12 @@ def _figures(data: OverviewData, chosen: BoardFilter) -> None:
             key="fdr",
             width=FIGURE_WIDTH,
         )
+
+
+def _counted_by(chosen: BoardFilter, counts: tuple[str, ...]) -> list[str]:
+    """The queries of these counts, of the period and of the one before."""
+    periods = [chosen, *([before] if (before := chosen.previous()) else [])]
+    return [statement_text(session.engine(), count_boards(period, counts=counts)) for period in periods]
 
 
 def _pareto(data: OverviewData) -> None:

@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {"p: boards that fail": "p", "u: defects per board": "u
 SPLITS = {"line": "line_id", "product": "product_type", "line and product": "line_id, product_type", "whole plant": ""}
 LIMITS = {"as needed": None, "always": True, "never": False}
 MAX_CHARTS = 12
+DPMO_COUNTS = ("rated_defects", "opportunities", "rated_boards", "boards")
 
 
 def page() -> None:
@@ -98,7 +99,8 @@ def _charts(chosen: BoardFilter) -> None:
         for group, by_hour in groups.items()
     }
     _alarms(plants)
-    statement = statement_text(session.engine(), count_boards(chosen, (*by, "hour")))
+    counted = ("first_failed" if kind == "p" else "first_defects", "boards")
+    statement = statement_text(session.engine(), count_boards(chosen, (*by, "hour"), counted))
     for name, plant in list(plants.items())[:MAX_CHARTS]:
         _one_chart(name, plant, kind, statement)
     if len(plants) > MAX_CHARTS:
@@ -194,6 +196,6 @@ def _dpmo(chosen: BoardFilter) -> None:
     footnote(
         "Defects per million opportunities, by product. A product without opportunities in its record is not measured.",
         "10^6 x `rated_defects` / `opportunities`, over boards whose metadata has opportunities; Byar's interval.",
-        [statement_text(session.engine(), count_boards(chosen, ("product_type",)))],
+        [statement_text(session.engine(), count_boards(chosen, ("product_type",), DPMO_COUNTS))],
         key="dpmo-how",
     )

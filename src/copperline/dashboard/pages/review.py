@@ -144,7 +144,6 @@ def _heading(row: BoardRow) -> None:
 def _measured(chosen: BoardFilter) -> None:
     """False-call and escape rates come from here alone, and so does how far reviewers agree."""
     counts = plant_counts(session.engine(), chosen)
-    statement = statement_text(session.engine(), count_boards(chosen))
     definitions = [definition for definition in FIGURES if definition.key in REVIEW_FIGURES]
     with figures_row():
         for definition in definitions:
@@ -153,7 +152,7 @@ def _measured(chosen: BoardFilter) -> None:
                 definition.label,
                 None if rate.value is None else value_text(rate),
                 definition.formula,
-                [statement],
+                [statement_text(session.engine(), count_boards(chosen, counts=definition.counts))],
                 note=interval_text(rate),
                 key=f"review-{definition.key}",
                 width=FIGURE_WIDTH,
