@@ -55,7 +55,7 @@ def call_badge(call: Call) -> None:
     st.badge(call.value, icon=icon, color=colour)  # type: ignore[arg-type]
 
 
-def show_board(inspection: InspectionTrace, pictures: Pictures) -> None:
+def show_pictures(inspection: InspectionTrace, pictures: Pictures) -> None:
     """Test image with its detections, beside the reference."""
     left, right = st.columns(2)
     taxonomy = taxonomy_for(inspection.detections, session.settings().taxonomy)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.failures import empty_state, plain
-from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
+from copperline.dashboard.judging import call_badge, judge, pictures_of, show_pictures
 from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.traced import NOT_MEASURED
 from copperline.warehouse import BoardTrace, InspectionTrace, trace_board
@@ -43,7 +43,7 @@ def _inspection(inspection: InspectionTrace, turn: int) -> None:
     """Draws an inspection; `turn` 0 is the latest, which alone can be judged."""
     call_badge(inspection.call)
     pictures = pictures_of(inspection)
-    show_board(inspection, pictures)
+    show_pictures(inspection, pictures)
     if turn == 0:
         with st.expander("Judge this board"):
             if judge(inspection, pictures, session.user_name(), skippable=False):

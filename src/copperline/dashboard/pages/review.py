@@ -8,7 +8,7 @@ from copperline.dashboard import session
 from copperline.dashboard.board_table import board_link
 from copperline.dashboard.failures import empty_state, plain
 from copperline.dashboard.filters import choose, name_or_unknown, period_text
-from copperline.dashboard.judging import call_badge, judge, pictures_of, show_board
+from copperline.dashboard.judging import call_badge, judge, pictures_of, show_pictures
 from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period, bounds
 from copperline.dashboard.traced import (
@@ -124,7 +124,7 @@ def _next_board(queue: Queue, chosen: BoardFilter, reviewer: str) -> None:
         # Decided boards leave the queue by themselves, unless only some of their detections were judged.
         skipped.add(row.inspection_id)
         st.rerun()
-    show_board(inspection, pictures)
+    show_pictures(inspection, pictures)
 
 
 def _heading(row: BoardRow) -> None:
