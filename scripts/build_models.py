@@ -5,9 +5,11 @@ python scripts/build_models.py deeppcb --data PCBData --resume               # g
 python scripts/build_models.py deeppcb --data PCBData --from-run RUN_FOLDER  # measures and packs a finished run
 python scripts/build_models.py golden-only --data PCBData --epochs 30        # other options go to `copperline train`
 python scripts/build_models.py --figures                                     # writes the table in docs/models.md anew
+python scripts/build_models.py --baselines --data PCBData                    # measures the cards' baselines anew
 
-The data are DeepPCB: its trainval list is trained and validated on, its test list is measured on and nothing else. A
-run lies in the folder `runs` of the workspace in whose registry it is, as `copperline train` leaves it.
+The data are DeepPCB: its trainval list is trained and validated on, its test list is measured on and nothing else. The
+baselines for drift are of the validation boards; with --baselines the test list is not opened. A run lies in the folder
+`runs` of the workspace in whose registry it is, as `copperline train` leaves it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from copperline.evaluation import Evaluation
 from copperline.files import atomic_file
 from copperline.inspection import Detector
 from copperline.registry import (
+    Baseline,
     ModelCard,
     Registry,
     SplitCard,
@@ -46,7 +49,9 @@ from copperline.registry import (
 )
 from copperline.registry.builtin import CARD_SUFFIX, SUFFIX
 from copperline.registry.card import NOT_MEASURED
+from copperline.registry.card_figures import INTERVALS
 from copperline.settings import Settings
+from copperline.workflows.baselining import SEEN, measure_baseline
 from copperline.workflows.evaluating import measure
 
 FIGURES = Path(__file__).parents[1] / "docs" / "models.md"
@@ -70,12 +75,14 @@ class Recipe:
         arguments: the others.
         refit: train once more, with the same settings, on the boards of training and validation together.
         data_use: for the card: what the data were used for.
+        seen: for the card's baseline: what the model has seen of the validation boards that it is measured on.
     """
 
     data_option: str
     arguments: tuple[str, ...]
     refit: bool
     data_use: tuple[str, ...]
+    seen: str
 
 
 RECIPES = {
@@ -89,6 +96,7 @@ RECIPES = {
             "model that was not trained on them; that one's false calls on clean boards of its training counted in the "
             "choice too. Then this one was trained anew on all boards of the list.",
         ),
+        SEEN,
     ),
     "golden-only": Recipe(
         "--golden-only",
@@ -101,6 +109,8 @@ RECIPES = {
             "false alarms on pairs of that list.",
             "Operating point chosen on drawn defects. Labelled boards, val and test, were only measured on.",
         ),
+        "of which the model has seen no test image and no label; its operating point was chosen on defects drawn into "
+        "these boards' references",
     ),
 }
 
@@ -109,6 +119,10 @@ def main(arguments: list[str]) -> None:
     options, extra = _parser().parse_known_args(arguments)
     if options.figures:
         write_figures(FIGURES)
+        return
+    if options.baselines and options.data is not None:
+        for name in builtin_models() if options.name is None else (options.name,):
+            write_baseline(name, options.data)
         return
     if options.name is None or options.data is None:
         raise ModelError("expected the name of a model and --data PATH", fix=f"name one of {', '.join(RECIPES)}")
@@ -173,6 +187,7 @@ def build(
             "data_use": RECIPES[name].data_use,
             "splits": trained.splits | {"test": _split_card(dataset, "test")},
             "metrics": trained.metrics | _measure(detector, dataset, trained),
+            "baseline": _baseline(name, detector, dataset),
         }
     )
     faults = disagreements(card, model, detector.info)
@@ -181,9 +196,18 @@ def build(
     # The card last: until it is there, the new file is refused as damaged instead of being used without its figures.
     with atomic_file(folder / f"{name}{SUFFIX}") as temporary:
         shutil.copyfile(model, temporary)
-    with atomic_file(folder / f"{name}{CARD_SUFFIX}") as temporary:
-        temporary.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _write_card(card, folder / f"{name}{CARD_SUFFIX}")
     return card
+
+
+def write_baseline(name: str, data: Path) -> None:
+    """Measures the baseline of a shipped model on DeepPCB's validation boards; the rest of its card stays as it is."""
+    shipped = builtin_model(name)
+    dataset, _ = open_dataset(data, splits=("val",))
+    detector = Detector.load(shipped.path, threads=1)
+    card = shipped.card.model_copy(update={"baseline": _baseline(name, detector, dataset)})
+    _write_card(card, shipped.path.with_suffix(CARD_SUFFIX))
+    print(f"{name}: {card.baseline.measured_on if card.baseline else NOT_MEASURED}")
 
 
 def write_figures(page: Path) -> None:
@@ -205,7 +229,8 @@ def figures() -> str:
         f"| `{name}` | {measured} | " + " | ".join(_figure(rows.get(figure)) for figure in SHOWN) + " |"
         for name in builtin_models()
         for measured, rows in builtin_model(name).card.metrics.items()
-        if isinstance(rows, dict) and SHOWN.keys() <= rows.keys()
+        # What training itself measured on validation is measured again, with and without references.
+        if isinstance(rows, dict) and SHOWN.keys() <= rows.keys() and not measured.endswith(INTERVALS)
     ]
     if not lines:
         return "*This source tree has none of them.*\n"
@@ -251,6 +276,17 @@ def _require_options(name: str, extra: list[str], trained: ModelCard, run: Path)
 def _split_card(dataset: BoardDataset, split: Split) -> SplitCard:
     pairs = dataset.split(split)
     return SplitCard(boards=len(pairs), groups=tuple(sorted({pair.board_group for pair in pairs})))
+
+
+def _baseline(name: str, detector: Detector, dataset: BoardDataset) -> Baseline | None:
+    return measure_baseline(
+        detector, dataset.split("val"), RECIPES[name].seen, kind="validation boards of DeepPCB's trainval list"
+    )
+
+
+def _write_card(card: ModelCard, path: Path) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _measure(detector: Detector, dataset: BoardDataset, trained: ModelCard) -> dict[str, JsonValue]:
@@ -308,6 +344,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workspace", type=Path, default=Path("copperline-workspace/build-models"))
     parser.add_argument("--hardware", help="for the card, e.g. '2 cores of a shared server'")
     parser.add_argument("--folder", type=Path, help="write the model there, instead of into the package")
+    parser.add_argument("--baselines", action="store_true", help="only measure the baselines for drift anew")
     parser.add_argument("--figures", action="store_true", help="only write the table in docs/models.md anew")
     return parser
 

@@ -16,6 +16,8 @@ IntArray = npt.NDArray[np.int64]
 
 # Labels of different classes overlap by at most 0.41 in DeepPCB's trainval boards.
 SAME_PLACE_IOU = 0.5
+# Boxes compared with all others at once: those of a whole-panel scan can be too many for one matrix.
+_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,11 +105,12 @@ class Detections:
         [2, 0]
         """
         ordered = self.by_confidence()
-        overlaps = box_iou(ordered.boxes, ordered.boxes) > iou
         kept = np.ones(len(ordered), dtype=bool)
         for i in range(len(ordered)):
+            if i % _ROWS == 0:
+                overlaps = box_iou(ordered.boxes[i : i + _ROWS], ordered.boxes) > iou
             if kept[i]:
-                kept[i + 1 :] &= ~overlaps[i, i + 1 :]
+                kept[i + 1 :] &= ~overlaps[i % _ROWS, i + 1 :]
         return ordered[kept]
 
     def called(self, thresholds: npt.ArrayLike) -> Detections:

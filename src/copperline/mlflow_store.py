@@ -36,7 +36,7 @@ def client(settings: Settings) -> MlflowClient:
     """
     uri = settings.registry
     _require_database(uri)
-    _silence()
+    import_quietly()
     from mlflow.tracking import MlflowClient
 
     with store_errors(settings):
@@ -130,8 +130,8 @@ def _sqlite_file(uri: str) -> Path | None:
     return Path(str(url.database))
 
 
-def _silence() -> None:
-    """Before MLflow's first import: no usage events to its makers, and no lines on the console.
+def import_quietly() -> None:
+    """MLflow's first import: no usage events to its makers, and no lines on the console.
 
     Whatever MLflow logs as an error it also raises, and `store_errors` gives that to the user in one line.
     """

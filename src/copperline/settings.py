@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import time
 from functools import cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
 from copperline.taxonomy import DEEPPCB, Taxonomy
@@ -35,6 +38,31 @@ class Settings(BaseSettings):
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
+    time_zone: str = Field("UTC", description="The plant's IANA time zone, for days and shifts; rows stay in UTC")
+    shift_starts: tuple[time, ...] = Field(
+        (time(6), time(14), time(22)), min_length=1, description="When shifts begin, in the plant's time zone"
+    )
+    dashboard_sign_in: bool = Field(False, description="Visitors of the dashboard sign in by OpenID Connect")
+    dashboard_reviewers: tuple[str, ...] = Field(
+        (), description="E-mail addresses of those who may review and promote when visitors sign in; others look"
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"expected an IANA time zone such as Europe/Berlin, found {name!r}") from error
+        return name
+
+    @field_validator("shift_starts")
+    @classmethod
+    def _in_order(cls, starts: tuple[time, ...]) -> tuple[time, ...]:
+        # Compared with a plain full hour, a time with a zone of its own differs too.
+        if any(start != time(start.hour) for start in starts) or list(starts) != sorted(set(starts)):
+            raise ValueError("expected distinct full hours in order, such as 06:00, 14:00, 22:00")
+        return starts
 
     @classmethod
     def settings_customise_sources(
@@ -55,6 +83,11 @@ class Settings(BaseSettings):
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(
                 f"expected TOML, found a mistake ({error})", where=TOML_FILE, fix="correct it"
+            ) from error
+        except UnreadableVariable as error:
+            raise SettingsError(
+                f"expected a list in JSON in a variable of the environment ({error})",
+                fix="""write it as '["a", "b"]', or set it in copperline.toml""",
             ) from error
         except ValidationError as error:
             first = error.errors()[0]

@@ -111,14 +111,15 @@ class Taxonomy:
             ) from error
 
 
-# DeepPCB numbers them 1-6 in this order.
+# DeepPCB numbers them 1-6 in this order. The colours are told apart with every kind of colour vision, and stand out on
+# white, on black and on both backgrounds of the dashboard: tests/test_taxonomy.py says by how much.
 DEEPPCB = Taxonomy(
     (
-        DefectClass(0, "open", Severity.CRITICAL, "#e6194b"),
-        DefectClass(1, "short", Severity.CRITICAL, "#f58231"),
-        DefectClass(2, "mousebite", Severity.MAJOR, "#ffc400"),
-        DefectClass(3, "spur", Severity.MAJOR, "#3cb44b"),
-        DefectClass(4, "copper", Severity.MAJOR, "#4363d8"),
-        DefectClass(5, "pin-hole", Severity.MINOR, "#b02fd0"),
+        DefectClass(0, "open", Severity.CRITICAL, "#cc0705"),
+        DefectClass(1, "short", Severity.CRITICAL, "#5049ed"),
+        DefectClass(2, "mousebite", Severity.MAJOR, "#1c7c55"),
+        DefectClass(3, "spur", Severity.MAJOR, "#489ad5"),
+        DefectClass(4, "copper", Severity.MAJOR, "#fb5882"),
+        DefectClass(5, "pin-hole", Severity.MINOR, "#934b78"),
     )
 )

@@ -110,6 +110,9 @@ def test_models_are_listed_shown_promoted_and_exported(demo: Any, copperline: Ru
     assert at("models", "list", "--json").json["versions"][0]["aliases"] == ["champion"]
     assert "Operating point" in at("models", "show").out
     assert at("models", "promote", "1", "--alias", "challenger", "--json").json["aliases"] == ["challenger", "champion"]
+    *_, first, last = at("models", "history", "--json").json["promotions"]
+    assert (first["alias"], first["to_version"], first["reason"]) == ("champion", 1, "when it was registered")
+    assert (last["alias"], last["from_version"], last["to_version"]) == ("challenger", None, 1)
     file = tmp_path / "m.onnx"
     at("models", "export", "champion", file)
     assert file.with_suffix(".md").read_text().startswith("# ")

@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.xdist_group("demo")
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"models", "sql", "inspect"}
+QUICK = {"models", "sql", "inspect", "warehouse"}
 
 
 def shown_commands(document: str) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,12 +68,28 @@ def test_the_script_writes_a_model_with_a_complete_card(packed: Path, run_folder
         " && copperline train --data PATH --refit last"
     )
     assert {"Python", "torch", "onnxruntime"} <= card.software.keys()
+    assert card.baseline is not None
+    assert card.baseline.boards == card.splits["val"].boards
     assert card.parity is not None
     for measured in ("val, with reference", "val, single images", "test, with reference", "test, single images"):
         rows: Any = card.metrics[measured]
         assert rows["map50"].keys() == {"value", "low", "high"}
         assert f"### {measured}" in card.to_markdown()
     assert str(run_folder.parent) not in card.model_dump_json()
+
+
+def test_the_script_measures_a_baseline_anew_and_changes_nothing_else(
+    demo: Any, script: ModuleType, packed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(packed, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(builtin, "builtin_folder", lambda: tmp_path)
+    path = tmp_path / "deeppcb.card.json"
+    whole = path.read_bytes()
+    old = ModelCard.read(path).model_dump(mode="json")
+    path.write_text(json.dumps({key: value for key, value in old.items() if key != "baseline"}))
+    script.main(["--baselines", "--data", str(demo.data)])
+    assert path.read_bytes() == whole
+    assert (tmp_path / "deeppcb.onnx").read_bytes() == (packed / "deeppcb.onnx").read_bytes()
 
 
 def test_the_script_refuses_a_run_of_other_options(demo: Any, run_folder: Path, script: ModuleType) -> None:
@@ -166,8 +183,13 @@ def test_a_shipped_model_is_listed_shown_exported_and_promoted(
     assert file.with_suffix(".md").read_text().startswith("# deeppcb")
 
     assert not (tmp_path / "w" / "registry.db").exists()
-    promoted = at("models", "promote", "builtin:deeppcb", "--json").json
+    assert "No promotion is recorded yet" in at("models", "history").out
+    reason = ("--reason", "a start", "--by", "ann@plant.example")
+    promoted = at("models", "promote", "builtin:deeppcb", *reason, "--json").json
     assert promoted == {"name": "pcb-detector", "version": 1, "aliases": ["champion"]}
+    (recorded,) = at("models", "history", "--json").json["promotions"]
+    assert (recorded["by"], recorded["reason"], recorded["to_version"]) == ("ann@plant.example", "a start", 1)
+    assert "ann@plant.example" in at("models", "history").out
     board = sorted(demo.data.rglob("*_test.jpg"))[0]
     assert at("inspect", board, "--json", "--dry-run").json["model_version"] == "1"
 

@@ -11,7 +11,7 @@ from copperline.data import store
 from copperline.data.coco import write_coco
 from copperline.data.deeppcb import read_deeppcb
 from copperline.data.pairs import BoardDataset
-from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset
+from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset, saved_dataset
 from copperline.data.yolo import write_yolo
 from copperline.detections import Detections
 from copperline.errors import DataError
@@ -40,6 +40,18 @@ def test_what_was_saved_is_loaded(deeppcb: Path, tmp_path: Path) -> None:
         assert after.reference_path.parent == tmp_path / "saved" / "references"
     assert json.loads((tmp_path / "saved" / "dataset.json").read_text())["data_hash"] == data_hash(dataset)
     assert data_hash(loaded) == data_hash(dataset)
+
+
+def test_the_facts_need_no_image(saved: Path) -> None:
+    dataset, report = load_saved(saved)
+    for image in (saved / "images").iterdir():
+        image.unlink()
+    facts = saved_dataset(saved)
+    assert (facts.name, facts.source, facts.classes) == (saved.name, dataset.source, dataset.taxonomy.names)
+    assert facts.report == report
+    assert facts.data_hash == json.loads((saved / "dataset.json").read_text())["data_hash"]
+    with pytest.raises(DataError, match=r"none/dataset\.json"):
+        saved_dataset(saved / "none")
 
 
 def test_fractional_boxes_come_back_exactly(deeppcb: Path, tmp_path: Path) -> None:

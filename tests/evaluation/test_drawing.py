@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copperline.detections import Detections
-from copperline.evaluation.drawing import _best_place, _overlap, draw_detections, pair_panel
+from copperline.evaluation.drawing import _best_place, _overlap, bgr, draw_detections, pair_panel
 from copperline.taxonomy import DEEPPCB
 
 WHITE = np.full((200, 300), 255, np.uint8)
 FOUND = Detections.of([[100, 80, 140, 120]], [4], [0.87])
-BLUE = (0xD8, 0x63, 0x43)  # BGR of copper
+COPPER = bgr(DEEPPCB.by_name("copper").colour)
 
 
 def has(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -22,8 +22,8 @@ def test_a_box_in_the_colour_of_its_class_and_nothing_inside_it() -> None:
     before = WHITE.copy()
     drawn = draw_detections(WHITE, FOUND, DEEPPCB)
     assert drawn.shape == (200, 300, 3)
-    assert has(drawn, BLUE)[80, 105:135].all()
-    assert has(drawn, BLUE)[85:115, 100].all()
+    assert has(drawn, COPPER)[80, 105:135].all()
+    assert has(drawn, COPPER)[85:115, 100].all()
     assert (drawn[86:114, 106:134] == 255).all()
     assert np.array_equal(WHITE, before)
 
@@ -60,7 +60,7 @@ def test_zoom_and_colour_input() -> None:
 
 def test_confidences_can_be_left_out() -> None:
     with_them, without = (draw_detections(WHITE, FOUND, DEEPPCB, confidences=c) for c in (True, False))
-    assert has(with_them, BLUE).sum() > has(without, BLUE).sum()
+    assert has(with_them, COPPER).sum() > has(without, COPPER).sum()
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -81,7 +81,7 @@ def test_agrees_with_the_metrics_by_themselves(make_boards) -> None:  # type: ig
     assert result.recall == pytest.approx(found / labelled)
     assert result.precision == pytest.approx(found / called)
     assert result.f_score == pytest.approx(2 * found / (called + labelled))
-    for name in ("ap33", "ap33_pooled", "map50", "map50_95", "f_score"):
+    for name in ("ap33", "ap33_pooled", "map50", "map50_95", "f_score", "precision", "recall"):
         low, high = result.intervals[name]
         assert low < getattr(result, name) < high
         assert high - low < 0.25

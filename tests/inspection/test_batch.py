@@ -40,6 +40,8 @@ def test_a_folder_is_inspected_and_written_board_by_board(detector: Detector, fo
             ("B3", "WITHHELD", 0),
             ("B5", "FAIL", 1),
         ]
+        measured = connection.execute(select(inspections.c.brightness, inspections.c.contrast))
+        assert all(0 < brightness < 255 and 0 < contrast < 128 for brightness, contrast in measured)
         logged = connection.execute(select(defect_logs.c.detected_class)).scalars()
         assert sorted(logged) == ["open", "pin-hole", "spur"]
 

@@ -12,6 +12,7 @@ from copperline.data.images import write_image
 from copperline.errors import DataError
 from copperline.inspection import CallPolicy, Detector, inspect_arrays, inspect_image
 from copperline.taxonomy import Call
+from copperline.warehouse import inspection_id_for
 
 
 def test_the_json_has_what_its_readers_rely_on(detector: Detector, folder: Path) -> None:
@@ -58,6 +59,41 @@ def test_the_record_names_exactly_what_was_inspected(detector: Detector, folder:
     assert (record.station_id, record.model_name, record.model_version) == ("AOI-1", "difference", detector.version)
     assert json.loads(record.operating_point)["thresholds"]["open"] == 0.5
     assert len(record.detections) == 2
+
+
+def test_every_inspection_measures_its_test_image(detector: Detector, folder: Path, bad: np.ndarray) -> None:
+    measured = pytest.approx((bad.mean(), bad.std()))
+    failed = inspect_image(detector, folder / "B1_test.png", folder / "B1_temp.png")
+    assert (failed.verdict.brightness, failed.verdict.contrast) == measured
+    record = failed.to_record("AOI-1")
+    assert (record.brightness, record.contrast) == (failed.verdict.brightness, failed.verdict.contrast)
+    shown = failed.to_dict()
+    assert (shown["brightness"], shown["contrast"]) == (round(bad.mean(), 2), round(bad.std(), 2))
+
+    alone = inspect_image(detector, folder / "B1_test.png")
+    assert (alone.verdict.brightness, alone.verdict.contrast) == measured
+    withheld = inspect_image(detector, folder / "B3_test.png", folder / "B3_temp.png")
+    assert withheld.verdict.call is Call.WITHHELD
+    assert withheld.verdict.contrast > 0
+
+
+def test_a_colour_image_is_measured_in_grey(detector: Detector, golden: np.ndarray) -> None:
+    coloured = np.stack([golden // 2, golden, golden // 3], axis=2)
+    verdict = inspect_arrays(detector, coloured, golden)
+    assert verdict.brightness == pytest.approx((0.114 / 2 + 0.587 + 0.299 / 3) * golden.mean(), abs=1)
+
+
+def test_what_is_measured_does_not_change_the_id(detector: Detector, folder: Path) -> None:
+    record = inspect_image(detector, folder / "B1_test.png", folder / "B1_temp.png").to_record("AOI-1")
+    assert record.reference_sha256 is not None
+    assert record.inspection_id == inspection_id_for(
+        "B1",
+        record.image_sha256,
+        record.reference_sha256,
+        "difference",
+        detector.version,
+        detector.operating_point_json,
+    )
 
 
 def test_the_same_inspection_has_the_same_id(detector: Detector, folder: Path) -> None:

@@ -87,6 +87,10 @@ def test_fit_on_references_alone_then_refit(references: BoardDataset, settings: 
     assert "not measured" in card.to_markdown()
     assert card.training["box_margin"] == 9
     assert any("no label was read" in text for text in card.limitations)
+    assert card.baseline is not None
+    assert card.baseline.boards == len(drawn)
+    assert "of validation with drawn defects" in card.baseline.measured_on
+    assert "had not seen" in card.baseline.measured_on
 
     second = folder_for(settings, "second")
     again = refit(references, first, second, settings)
@@ -141,6 +145,8 @@ def test_refit_on_labelled_boards_trains_on_all_of_them(tiny_pairs: list[BoardPa
     assert "drawn defects" not in again.info.operating_point.criterion
     card = register_model(again, dataset, settings).read_card()
     assert set(card.metrics["by split"]) == {"validation, of run labelled"}
+    assert card.baseline is not None
+    assert card.baseline.measured_on.startswith("2 boards of validation, group g, which the model was trained on too")
     assert any("25%" in text for text in card.limitations)
 
 

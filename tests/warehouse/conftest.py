@@ -1,18 +1,38 @@
+"""What the warehouse's tests share: inspections to write, plants drawn by lot, a recount in Python, PostgreSQL."""
+
 from __future__ import annotations
 
 import dataclasses
+import os
+import random
 import shutil
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, select
 
 from copperline.detections import Detections
-from copperline.taxonomy import Call
-from copperline.warehouse import InspectionRecord, inspection_id_for, open_warehouse
+from copperline.errors import WarehouseError
+from copperline.taxonomy import Call, Disposition
+from copperline.warehouse import (
+    BoardRecord,
+    InspectionRecord,
+    Judgement,
+    inference_id_for,
+    inspection_id_for,
+    open_warehouse,
+    record_dispositions,
+    write_boards,
+    write_inspections,
+)
+from copperline.warehouse.tables import defect_logs, dispositions, inspections, pcb_metadata
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TWO_DEFECTS = Detections.of([[10, 20, 30, 60], [100, 0, 110, 40]], [0, 3], [0.9, 0.75])
@@ -75,5 +95,244 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(url: str, empty_warehouse: Path) -> Iterator[Engine]:
     shutil.copyfile(empty_warehouse, url.removeprefix("sqlite:///"))
     engine = open_warehouse(url, timeout_s=5)
+    yield engine
+    engine.dispose()
+
+
+def make_board(board_id: str, line: str | None = "L1", **changes: Any) -> BoardRecord:
+    """Real metadata of a board of the product Hub, without opportunities."""
+    source: Literal["real"] = "real"
+    board = BoardRecord(board_id, date(2026, 2, 28), line, "Hub", None, NOON, None, source, None)
+    return dataclasses.replace(board, **changes)
+
+
+@pytest.fixture
+def board() -> Callable[..., BoardRecord]:
+    return make_board
+
+
+def draw_plant(engine: Engine, lot: random.Random, boards: int = 30, hours: int = 30) -> None:
+    """Boards with one to three inspections by two models in so many hours; most have metadata, some were judged."""
+    records, names = [], [f"B{n}" for n in range(boards)]
+    for name in names:
+        for turn in range(lot.choice([1, 1, 1, 2, 3])):
+            classes = [lot.choice([0, 0, 0, 1, 5]) for _ in range(lot.choice([0, 0, 1, 2, 3]))]
+            calls = (
+                [Call.FAIL, Call.FAIL, Call.WITHHELD, Call.PASS] if classes else [Call.PASS, Call.PASS, Call.WITHHELD]
+            )
+            records.append(
+                make_inspection(
+                    name,
+                    Detections.of([[0, 0, 8, 8]] * len(classes), classes, [lot.randrange(100) / 100 for _ in classes]),
+                    call=lot.choice(calls),
+                    # Full minutes: some boards are inspected at the same time.
+                    inspected_at=NOON + timedelta(minutes=lot.randrange(hours * 12) * 5),
+                    image_sha256=f"{turn}",
+                    model_version=lot.choice("334"),
+                    brightness=lot.choice([None, 0.0, 100.0, 255.0]),
+                )
+            )
+    write_inspections(engine, records, boards_per_transaction=len(records))
+    known = [name for name in names if lot.random() < 0.8]
+    write_boards(
+        engine,
+        [
+            make_board(
+                name,
+                lot.choice([None, "L1", "L1", "L2"]),
+                product_type=lot.choice([None, "Hub", "it's 50% 'off': \\"]),
+                opportunities=lot.choice([None, 100]),
+                source=lot.choice(["real", "simulated"]),
+            )
+            for name in known
+        ],
+    )
+    for moment in range(boards // 2):
+        record = lot.choice(records)
+        part = lot.choice([None, None, *range(len(record.detections))])
+        one = None if part is None else inference_id_for(record.inspection_id, part)
+        judgement = Judgement(record.inspection_id, lot.choice(list(Disposition)), one)
+        with suppress(WarehouseError):  # what contradicts the call
+            record_dispositions(
+                engine, [judgement], lot.choice(["ann", "bo", "cy"]), decided_at=NOON + timedelta(hours=moment)
+            )
+
+
+@pytest.fixture(scope="session")
+def plant() -> Callable[..., None]:
+    return draw_plant
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One inspection: its row, its detections as (class, confidence, latest disposition), and what review found."""
+
+    row: dict[str, Any]
+    detections: tuple[tuple[str, float, str | None], ...]
+    verdict: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """A board as the rows that people and machines wrote tell of it."""
+
+    board_id: str
+    line: str
+    product: str
+    opportunities: int | None
+    simulated: bool
+    seen: tuple[Seen, ...]
+
+    @property
+    def first(self) -> Seen:
+        return self.seen[0]
+
+    @property
+    def latest(self) -> Seen:
+        return self.seen[-1]
+
+    @property
+    def hour(self) -> datetime:
+        at: datetime = self.first.row["inspected_at"]
+        return at.replace(minute=0, second=0, microsecond=0)
+
+    def is_in(self, chosen: Any) -> bool:
+        """Whether a BoardFilter means this board; its classes are left to the test."""
+        latest = self.latest.row
+        return (
+            (chosen.since is None or self.hour >= chosen.since)
+            and (chosen.until is None or self.hour < chosen.until)
+            and (not chosen.lines or self.line in chosen.lines)
+            and (not chosen.products or self.product in chosen.products)
+            and (
+                not chosen.models
+                or (latest["model_name"], latest["model_version"]) in {(m.name, m.version) for m in chosen.models}
+            )
+        )
+
+
+def recount_boards(engine: Engine) -> list[Counted]:
+    """Every inspected board, put together in Python from the tables that are not derived."""
+    with engine.connect() as connection:
+        rows, logs, said, known = (
+            [dict(row) for row in connection.execute(select(table)).mappings()]
+            for table in (inspections, defect_logs, dispositions, pcb_metadata)
+        )
+    said.sort(key=lambda row: (row["decided_at"], row["disposition_id"]))
+    metadata = {row["board_id"]: row for row in known}
+    boards: dict[str, list[Seen]] = {}
+    for row in sorted(rows, key=lambda row: (row["inspected_at"], row["inspection_id"])):
+        own = [s for s in said if s["inspection_id"] == row["inspection_id"]]
+        found = []
+        for log in logs:
+            if log["inspection_id"] == row["inspection_id"]:
+                words = [s["disposition"] for s in own if s["inference_id"] in (None, log["inference_id"])]
+                found.append((log["detected_class"], log["confidence_score"], words[-1] if words else None))
+        whole = [s["disposition"] for s in own if s["inference_id"] is None]
+        seen = Seen(row, tuple(found), _verdict(row["call"], whole[-1] if whole else None, [f[2] for f in found]))
+        boards.setdefault(row["board_id"], []).append(seen)
+    return [
+        Counted(
+            board_id=name,
+            line=metadata.get(name, {}).get("factory_line_id") or "",
+            product=metadata.get(name, {}).get("product_type") or "",
+            opportunities=metadata.get(name, {}).get("opportunities"),
+            simulated=metadata.get(name, {}).get("source") == "simulated",
+            seen=tuple(seen),
+        )
+        for name, seen in boards.items()
+    ]
+
+
+def _verdict(call: str, whole: str | None, each: list[str | None]) -> str | None:
+    """What review found of an inspection: of the whole board, and of each detection."""
+    if whole == "ESCAPE":
+        return "BAD"
+    if call == "PASS":
+        return "GOOD" if whole else None
+    if "CONFIRMED" in each:
+        return "BAD"
+    if each:
+        return "GOOD" if set(each) == {"FALSE_CALL"} else None
+    return {None: None, "FALSE_CALL": "GOOD"}.get(whole, "BAD")
+
+
+@pytest.fixture(scope="session")
+def recount() -> Callable[[Engine], list[Counted]]:
+    return recount_boards
+
+
+POSTGRES = Path("/usr/lib/postgresql")
+
+
+@pytest.fixture(scope="session")
+def new_postgresql() -> Iterator[Callable[[], str]]:
+    """Gives URLs of empty databases on a PostgreSQL server of its own; skips where there is none to start."""
+    pytest.importorskip("pg8000", reason="the driver pg8000 is not installed")
+    found = shutil.which("initdb") or max(map(str, POSTGRES.glob("*/bin/initdb")), default=None)
+    if found is None:
+        pytest.skip(f"no PostgreSQL server on the PATH or in {POSTGRES}")
+    programs = Path(found).parent
+    # Not in pytest's folder, which other users cannot enter, and short: the path of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="copperline-pg-", dir="/tmp"))
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        shutil.chown(folder, "nobody", "nogroup")
+    how: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}, **user}
+    log = folder / "log"
+    try:
+        with log.open("wb") as messages:
+            made = [programs / "initdb", "-D", "data", "-U", "copperline", "-E", "UTF8", "--auth=trust", "--no-sync"]
+            subprocess.run(made, check=True, stdout=messages, stderr=messages, **how)
+            quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses="]
+            server = [programs / "postgres", "-D", "data", "-k", folder, *(w for s in quick for w in ("-c", s))]
+            # The shell stops the server when its input ends: also when these tests are killed.
+            until = '"$@" & read -r _; kill -INT $!; wait'
+            process = subprocess.Popen(
+                ["sh", "-c", until, "sh", *server], stdin=subprocess.PIPE, stdout=messages, stderr=messages, **how
+            )
+        try:
+            yield _databases(folder / ".s.PGSQL.5432", log)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _databases(socket: Path, log: Path) -> Callable[[], str]:
+    deadline = time.monotonic() + 60
+    # The socket is there before the server takes anybody.
+    while "ready to accept connections" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    made = 0
+
+    def new() -> str:
+        nonlocal made
+        made += 1
+        admin = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE w{made}")
+        admin.dispose()
+        return url.format(f"w{made}")
+
+    url = f"postgresql+pg8000://copperline@/{{}}?unix_sock={socket}"
+    return new
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'any.db'}"
+    return str(request.getfixturevalue("new_postgresql")())
+
+
+@pytest.fixture
+def any_engine(any_url: str) -> Iterator[Engine]:
+    engine = open_warehouse(any_url)
     yield engine
     engine.dispose()

@@ -251,6 +251,15 @@ def test_metadata_is_corrected_but_real_is_never_replaced_by_simulated(engine: E
     assert (found["R"]["factory_line_id"], found["R"]["source"]) == ("LINE-1", "real")
 
 
+def test_real_is_not_replaced_by_simulated_of_the_same_batch(engine: Engine) -> None:
+    both = [make_board("R", factory_line_id="LINE-1"), make_board("R", factory_line_id="LINE-2")]
+    simulated = make_board("R", factory_line_id="LINE-8", source="simulated")
+    for line in ("LINE-2", "LINE-3"):  # added, then corrected
+        real = [both[0], dataclasses.replace(both[1], factory_line_id=line)]
+        assert write_boards(engine, [simulated, *real, simulated]) == 1
+        assert [(row["factory_line_id"], row["source"]) for row in rows(engine, pcb_metadata)] == [(line, "real")]
+
+
 def test_labelled_boards_are_added_and_replaced(engine: Engine) -> None:
     def boards(label: str) -> Iterator[LabeledBoard]:
         for n in range(120):

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import data, demo, evaluate, inspect, models, sql, train
+from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
-EXTRAS = {"torch": "train", "onnx": "train"}
+EXTRAS = {"torch": "train", "onnx": "train", "streamlit": "dashboard", "plotly": "dashboard", "authlib": "dashboard"}
 
 app = typer.Typer(
     name="copperline",
@@ -28,6 +28,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
 app.command("sql")(sql.sql)
+app.add_typer(warehouse.app, name="warehouse")
+app.command("dashboard")(dashboard.dashboard)
 
 
 def _version(wanted: bool) -> None:

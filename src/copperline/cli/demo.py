@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from copperline.cli.options import JsonOption, WorkspaceOption, per_cent, print_json, print_table, say, settings_for
+
+if TYPE_CHECKING:
+    from copperline.settings import Settings
 
 
 def demo(
@@ -17,13 +21,12 @@ def demo(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of training; fewer is faster and worse.")] = None,
     no_dashboard: Annotated[
-        bool, typer.Option("--no-dashboard", help="Do not open a dashboard at the end; this version has none to open.")
+        bool, typer.Option("--no-dashboard", help="Do not open the dashboard at the end; nor does --json.")
     ] = False,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Run the whole loop: import, train, evaluate, register, inspect, and show what the warehouse knows."""
-    del no_dashboard
+    """Run the whole loop: import, train, evaluate, register, inspect, and open the dashboard over it."""
     from copperline.workflows.demo import run_demo
 
     settings = settings_for(workspace)
@@ -31,7 +34,7 @@ def demo(
     if json_:
         print_json(result.to_dict())
         return
-    figures, plant = result.evaluation, result.plant
+    figures = result.evaluation
     print_table(
         f"Model version {result.model_version} on {result.test_images} boards that it has not seen",
         ("figure", "value"),
@@ -49,7 +52,7 @@ def demo(
     print_table(
         "What the warehouse knows (factory lines and products are simulated)",
         ("line", "inspected boards", "called FAIL", "withheld", "defects"),
-        [(line.line_id or "unknown", line.boards, line.failed, line.withheld, line.defects) for line in plant.lines],
+        [(line or "unknown", c.boards, c.failed, c.withheld, c.defects) for line, c in result.lines.items()],
     )
     say(
         f"Made {result.inspections} inspections with {result.defect_rows} defect rows in {result.database}.",
@@ -57,3 +60,18 @@ def demo(
         'Next: copperline sql "SELECT detected_class, COUNT(*) FROM defect_logs GROUP BY detected_class"',
         "      copperline inspect IMAGE --reference REFERENCE",
     )
+    if not no_dashboard:
+        _open_dashboard(settings)
+
+
+def _open_dashboard(settings: Settings) -> None:
+    from copperline.dashboard.launch import Server, free_port, serve
+
+    if find_spec("streamlit") is None:
+        say("      pip install 'copperline[dashboard]', then copperline dashboard")
+        return
+    server = Server(port=free_port())
+    say(f"The dashboard: {server.url} (Ctrl-C ends it; `copperline dashboard` opens it again)")
+    status = serve(settings, server)
+    if status:
+        raise typer.Exit(status)

@@ -1,4 +1,4 @@
-"""`copperline models`: list, show, promote, export."""
+"""`copperline models`: list, show, promote, history, export."""
 
 from __future__ import annotations
 
@@ -90,13 +90,16 @@ def show(version: VersionArgument = "champion", workspace: WorkspaceOption = Non
 def promote(
     version: VersionArgument,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
+    reason: Annotated[str, typer.Option(help="Why, for the history of promotions.")] = "",
+    by: Annotated[str | None, typer.Option(help="Who is recorded; default: this machine's account.")] = None,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Point an alias to a version; the file is verified first. A shipped model is registered with its card."""
+    """Point an alias to a version, and record it; the file is verified first. A shipped model is registered with its
+    card."""
     from copperline.registry import promote_model
 
-    promoted = promote_model(settings_for(workspace), version, alias)
+    promoted = promote_model(settings_for(workspace), version, alias, by=by, reason=reason)
     if json_:
         print_json({"name": promoted.name, "version": promoted.version, "aliases": promoted.aliases})
         return
@@ -104,6 +107,41 @@ def promote(
         f"{promoted.name} version {promoted.version} is now {alias}.",
         f"Next: copperline inspect IMAGE --reference REFERENCE --model {alias}",
     )
+
+
+@app.command()
+def history(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
+    """List who pointed which alias to which version, when and why, the oldest first; nothing is ever removed."""
+    from copperline.registry import Registry
+
+    registry = Registry(settings_for(workspace))
+    found = registry.history()
+    if json_:
+        print_json(
+            {
+                "name": registry.name,
+                "promotions": [p.model_dump(mode="json", exclude={"failed"}) for p in found.promotions],
+                "failed": [p.model_dump(mode="json") for p in found.failed],
+                "damaged_lines": found.damaged,
+            }
+        )
+        return
+    if found.promotions:
+        print_table(
+            f"Promotions of {registry.name}",
+            ("when (UTC)", "who", "alias", "from", "to", "reason"),
+            [
+                (f"{p.at:%Y-%m-%d %H:%M}", p.by, p.alias, p.from_version or "-", p.to_version, p.reason or "-")
+                for p in found.promotions
+            ],
+        )
+    else:
+        say("No promotion is recorded yet.")
+    for failed in found.failed:
+        say(f"Did not take effect: {failed.alias} to version {failed.to_version}, {failed.at:%Y-%m-%d %H:%M}.")
+    if found.damaged:
+        say(f"Lines that cannot be read: {', '.join(map(str, found.damaged))}.")
+    say("Next: copperline models promote VERSION --reason TEXT")
 
 
 @app.command()

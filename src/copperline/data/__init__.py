@@ -19,19 +19,23 @@ from copperline.data.images import (
 from copperline.data.pairs import SPLITS, BoardDataset, BoardPair, Split
 from copperline.data.report import ImportReport, SkippedBoard
 from copperline.data.splits import assign_splits
-from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset
+from copperline.data.statistics import GreyLevels, grey_levels
+from copperline.data.store import SavedDataset, data_hash, load_saved, open_dataset, save_dataset, saved_dataset
 from copperline.data.yolo import read_yolo, write_yolo
 
 __all__ = [
     "SPLITS",
     "BoardDataset",
     "BoardPair",
+    "GreyLevels",
     "ImportReport",
+    "SavedDataset",
     "SkippedBoard",
     "Split",
     "assign_splits",
     "data_hash",
     "decode_image",
+    "grey_levels",
     "is_bare",
     "load_saved",
     "open_dataset",
@@ -43,6 +47,7 @@ __all__ = [
     "read_pair",
     "read_yolo",
     "save_dataset",
+    "saved_dataset",
     "sha256_of",
     "to_grey",
     "write_coco",

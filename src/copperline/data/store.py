@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,45 @@ class _StoredDataset(BaseModel):
     classes: tuple[ClassInfo, ...] = Field(min_length=1)
     pairs: tuple[_StoredPair, ...]
     report: ImportReport
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDataset:
+    """What the dataset.json of a saved data set says, without a look at its images.
+
+    Attributes:
+        name: of its folder.
+        folder: where it lies.
+        source: where it was imported from.
+        data_hash: of its content when it was saved, see `data_hash`.
+        classes: names in class-id order.
+        boards: split -> boards; splits without boards are left out.
+        report: the account of its import: boards and labels by split, what was skipped and why.
+    """
+
+    name: str
+    folder: Path
+    source: str
+    data_hash: str
+    classes: tuple[str, ...]
+    boards: dict[Split, int]
+    report: ImportReport
+
+
+def saved_dataset(folder: str | Path) -> SavedDataset:
+    """Raises DataError if there is none in `folder`, or a damaged or newer one."""
+    folder = Path(folder)
+    stored = _read_stored(folder / DATASET_FILE)
+    counts = Counter(pair.split for pair in stored.pairs)
+    return SavedDataset(
+        name=folder.name,
+        folder=folder,
+        source=stored.source,
+        data_hash=stored.data_hash,
+        classes=tuple(c.name for c in stored.classes),
+        boards={split: counts[split] for split in SPLITS if counts[split]},
+        report=stored.report,
+    )
 
 
 def save_dataset(

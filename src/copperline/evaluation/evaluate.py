@@ -96,7 +96,7 @@ def evaluate(
         false_call_boards=false_calls if clean else None,
         false_call_rate=_ratio(false_calls, clean),
         false_call_interval=wilson_interval(false_calls, clean),
-        intervals=_intervals(ranking, found.sum(axis=1), (false + missed).sum(axis=1), resamples, seed),
+        intervals=_intervals(ranking, found.sum(axis=1), false.sum(axis=1), missed.sum(axis=1), resamples, seed),
         confusion=Confusion(names=(*taxonomy.names, BACKGROUND), counts=tuple(map(tuple, confusion.tolist()))),
         confusion_pairs=_pairs(confusion, taxonomy),
         operating_point=operating_point,
@@ -174,17 +174,25 @@ def _tally(matches: StagedMatches, images: int, classes: int) -> tuple[Integers,
     return found, false, table(matches.label_images, matches.labels.class_ids) - found
 
 
-def _intervals(ranking: _Ranking, found: Integers, wrong: Integers, resamples: int, seed: int) -> dict[str, Interval]:
-    """95 % intervals; `found` and `wrong` (false + missed) by board, (images,)."""
+def _intervals(
+    ranking: _Ranking, found: Integers, false: Integers, missed: Integers, resamples: int, seed: int
+) -> dict[str, Interval]:
+    """95 % intervals; `found`, `false` and `missed` by board, (images,)."""
     if not resamples:
         return {}
     counts = bootstrap_counts(ranking.coco.images, resamples, seed)
     blocks = [ranking.average_precisions(counts[i : i + _BLOCK]) for i in range(0, resamples, _BLOCK)]
-    twice_found, all_wrong = 2 * (counts @ found), counts @ wrong
-    defined = twice_found + all_wrong > 0
+    hits, wrong, lost = counts @ found, counts @ false, counts @ missed
+
+    def ratio(part: Integers, whole: Integers) -> Floats:
+        quotient: Floats = np.divide(part, whole, out=np.full(resamples, np.nan), where=whole > 0)
+        return quotient
+
     samples = {
         **{name: np.concatenate([getattr(b, name) for b in blocks]) for name in _INTERVALS_OF_AP},
-        "f_score": np.divide(twice_found, twice_found + all_wrong, out=np.full(resamples, np.nan), where=defined),
+        "f_score": ratio(2 * hits, 2 * hits + wrong + lost),
+        "precision": ratio(hits, hits + wrong),
+        "recall": ratio(hits, hits + lost),
     }
     limits = {name: percentile_interval(values) for name, values in samples.items()}
     return {name: interval for name, interval in limits.items() if interval is not None}

@@ -12,6 +12,7 @@ from copperline.inspection.detector import Detector
 from copperline.inspection.inspect import Inspection, Verdict, inspect_arrays, inspect_image
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.predict_sql import predict_function
+from copperline.inspection.trial import Trial, try_pair
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -22,6 +23,7 @@ __all__ = [
     "Inspectable",
     "Inspection",
     "Skipped",
+    "Trial",
     "Verdict",
     "decide",
     "inspect_arrays",
@@ -29,4 +31,5 @@ __all__ = [
     "inspect_pairs",
     "pairs_in_folder",
     "predict_function",
+    "try_pair",
 ]

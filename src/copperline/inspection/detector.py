@@ -14,7 +14,7 @@ from copperline.errors import DataError, ModelError, SettingsError
 from copperline.model_info import ModelInfo, OperatingPoint
 from copperline.reference import register
 from copperline.registry import resolve_model
-from copperline.runtime import EVALUATION_FLOOR, OnnxModel, Selection
+from copperline.runtime import EVALUATION_FLOOR, OnnxModel, Selection, TileProgress
 from copperline.settings import Settings
 from copperline.taxonomy import Taxonomy
 
@@ -122,10 +122,12 @@ class Detector:
         *,
         floor: float = EVALUATION_FLOOR,
         registered: bool = False,
+        progress: TileProgress | None = None,
     ) -> Detections:
         """As calling the detector, without its operating point: all detections with a confidence of at least `floor`.
 
-        This is what evaluation needs, and where an operating point is chosen from.
+        This is what evaluation needs, and where an operating point is chosen from. `progress` is called with (tiles
+        done, tiles in all) where the image is so large that it is inspected in tiles.
         """
         test = as_grey(test, "test image")
         if reference is not None:
@@ -133,7 +135,7 @@ class Detector:
             require_same_size(test, reference, "reference")
             if not registered:
                 reference = register(test, reference).reference
-        return self.model.predict(test, reference, Selection(floor=floor))
+        return self.model.predict(test, reference, Selection(floor=floor), progress=progress)
 
 
 def as_grey(image: object, what: str) -> Image:

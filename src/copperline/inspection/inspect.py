@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from copperline.data.images import Image, decode_image, require_same_size
+from copperline.data.statistics import grey_levels
 from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.inspection.detector import Detector, as_grey
@@ -27,14 +28,17 @@ class Verdict:
     Attributes:
         call: PASS, FAIL or WITHHELD.
         registration_score: in [0, 1]; None without a reference.
-        latency_ms: from decoded images to the call: registration, network, decision.
+        latency_ms: from decoded images to the call: grey levels, registration, network, decision.
         detections: those that passed the operating point; none if the call is WITHHELD.
+        brightness, contrast: of the test image, whatever the call: see `GreyLevels`.
     """
 
     call: Call
     registration_score: float | None
     latency_ms: float
     detections: Detections
+    brightness: float
+    contrast: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Inspection:
             "call": self.verdict.call.value,
             "registration_score": None if score is None else round(score, 4),
             "latency_ms": round(self.verdict.latency_ms, 2),
+            "brightness": round(self.verdict.brightness, 2),
+            "contrast": round(self.verdict.contrast, 2),
             "detections": self.verdict.detections.to_dicts(self.taxonomy),
         }
 
@@ -113,6 +119,8 @@ class Inspection:
             width=self.width,
             height=self.height,
             detections=self.verdict.detections,
+            brightness=self.verdict.brightness,
+            contrast=self.verdict.contrast,
         )
 
 
@@ -148,6 +156,13 @@ def inspect_files(
     if reference is not None:
         require_same_size(test.image, reference.image, reference.path)
     verdict = inspect_arrays(detector, test.image, None if reference is None else reference.image, policy)
+    return inspection_of(detector, board_id, test, reference, verdict)
+
+
+def inspection_of(
+    detector: Detector, board_id: str, test: ImageFile, reference: ImageFile | None, verdict: Verdict
+) -> Inspection:
+    """The inspection that came to `verdict` just now."""
     height, width = test.image.shape[:2]
     return Inspection(
         board_id=board_id,
@@ -176,13 +191,15 @@ def inspect_arrays(
     """
     start = time.perf_counter()
     test = as_grey(test, "test image")
+    levels = grey_levels(test)
     score = None
     if reference is not None:
         registration = register(test, as_grey(reference, "reference"))
         reference, score = registration.reference, registration.score
     detections = detector(test, reference, registered=True) if policy.registers(score) else Detections.empty()
     call = decide(detections, score, detector.taxonomy, policy)
-    return Verdict(call, score, (time.perf_counter() - start) * 1e3, detections)
+    latency = (time.perf_counter() - start) * 1e3
+    return Verdict(call, score, latency, detections, levels.brightness, levels.contrast)
 
 
 def read_file(path: str | os.PathLike[str]) -> ImageFile:

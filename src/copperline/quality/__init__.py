@@ -2,6 +2,7 @@
 
 from copperline.evaluation.intervals import Interval, wilson_interval
 from copperline.quality.agreement import Agreement, ReviewerAgreement, cohen_kappa, reviewer_agreement
+from copperline.quality.baseline_drift import ClassDrift, class_drift, drift_from_baseline, why_not_measured
 from copperline.quality.change import Change, rate_change
 from copperline.quality.control_charts import (
     ChartPoint,
@@ -17,8 +18,10 @@ from copperline.quality.intervals import difference_interval, poisson_interval
 from copperline.quality.rates import (
     ParetoRow,
     Rate,
+    class_defect_rate,
     defect_rate,
     dpmo,
+    dpmo_of_products,
     dpu,
     escape_rate,
     false_call_ppm,
@@ -27,6 +30,7 @@ from copperline.quality.rates import (
     machine_yield,
     pareto,
     reviewed_yield,
+    withheld_rate,
 )
 from copperline.quality.western_electric import WESTERN_ELECTRIC_RULES, Alarm, western_electric_alarms
 
@@ -36,6 +40,7 @@ __all__ = [
     "Alarm",
     "Change",
     "ChartPoint",
+    "ClassDrift",
     "ControlChart",
     "Dispersion",
     "Drift",
@@ -44,11 +49,15 @@ __all__ = [
     "Rate",
     "ReviewerAgreement",
     "Subgroup",
+    "class_defect_rate",
+    "class_drift",
     "cohen_kappa",
     "defect_rate",
     "difference_interval",
     "dpmo",
+    "dpmo_of_products",
     "dpu",
+    "drift_from_baseline",
     "escape_rate",
     "false_call_ppm",
     "false_call_rate",
@@ -64,5 +73,7 @@ __all__ = [
     "reviewer_agreement",
     "u_chart",
     "western_electric_alarms",
+    "why_not_measured",
     "wilson_interval",
+    "withheld_rate",
 ]

@@ -55,6 +55,26 @@ def defect_rate(failed_boards: int, inspected_boards: int) -> Rate:
     return _proportion(failed_boards, inspected_boards, "boards called FAIL per inspected board")
 
 
+def class_defect_rate(boards_with_class: int, inspected_boards: int) -> Rate:
+    """Boards with at least one defect of one class / inspected boards, in [0, 1].
+
+    A board with two classes counts for each, so the rates of all classes may add up to more than the defect rate.
+
+    >>> class_defect_rate(4, 200).value
+    0.02
+    """
+    return _proportion(boards_with_class, inspected_boards, "boards with a defect of the class per inspected board")
+
+
+def withheld_rate(withheld_boards: int, inspected_boards: int) -> Rate:
+    """Boards whose call was WITHHELD / inspected boards, in [0, 1]: the machine could not decide, a person has to.
+
+    >>> withheld_rate(1, 200).value
+    0.005
+    """
+    return _proportion(withheld_boards, inspected_boards, "boards withheld per inspected board")
+
+
 def machine_yield(passed_boards: int, inspected_boards: int) -> Rate:
     """Machine first-pass yield: boards whose first inspection was PASS / inspected boards, in [0, 1].
 
@@ -132,12 +152,28 @@ def dpmo(defects: int, inspected_boards: int, opportunities_per_board: int | Non
     >>> dpmo(6, 100, None).value is None
     True
     """
-    unit = "defects per million opportunities"
     _counts(defects=defects, inspected_boards=inspected_boards)
     if opportunities_per_board is None:
-        return Rate(defects, None, None, None, unit, proportion=False)
+        return dpmo_of_products(defects, None)
     _counts(opportunities_per_board=opportunities_per_board)
-    opportunities = inspected_boards * opportunities_per_board
+    return dpmo_of_products(defects, inspected_boards * opportunities_per_board)
+
+
+def dpmo_of_products(defects: int, opportunities: int | None) -> Rate:
+    """DPMO over boards of several products: 10^6 x defects / opportunities, both summed over the same boards.
+
+    Args:
+        opportunities: summed over the boards whose product's record has them, and the defects over these boards alone.
+            None: unknown, so not measured.
+
+    >>> dpmo_of_products(6, 60 * 1_200 + 40 * 1_200).value
+    50.0
+    """
+    unit = "defects per million opportunities"
+    _counts(defects=defects)
+    if opportunities is None:
+        return Rate(defects, None, None, None, unit, proportion=False)
+    _counts(opportunities=opportunities)
     value = PPM * defects / opportunities if opportunities else None
     interval = _per_million(poisson_interval(defects, opportunities))
     return Rate(defects, opportunities, value, interval, unit, proportion=False)

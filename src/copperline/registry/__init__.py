@@ -1,6 +1,7 @@
 """Model versions with their cards: registered in MLflow, found by number or alias (`champion`, `challenger`), by
 file or among those shipped. MLflow is imported only when its store is opened."""
 
+from copperline.registry.baseline import Baseline
 from copperline.registry.builtin import (
     BUILTIN,
     DEFAULT_BUILTIN,
@@ -11,7 +12,11 @@ from copperline.registry.builtin import (
     disagreements,
 )
 from copperline.registry.card import ModelCard, SplitCard
+from copperline.registry.card_figures import CardFigure, CardMeasurement, card_measurements
+from copperline.registry.catalogue import Catalogue, CatalogueEntry, catalogue
+from copperline.registry.promotions import History, Promotion
 from copperline.registry.resolve import DescribedModel, describe_model, promote_model, resolve_model
+from copperline.registry.runs import TrainingRun, read_run
 from copperline.registry.store import CHALLENGER, CHAMPION, ModelVersion, Registry, ResolvedModel, file_sha256
 
 __all__ = [
@@ -19,19 +24,30 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "DEFAULT_BUILTIN",
+    "Baseline",
     "BuiltinModel",
+    "CardFigure",
+    "CardMeasurement",
+    "Catalogue",
+    "CatalogueEntry",
     "DescribedModel",
+    "History",
     "ModelCard",
     "ModelVersion",
+    "Promotion",
     "Registry",
     "ResolvedModel",
     "SplitCard",
+    "TrainingRun",
     "builtin_folder",
     "builtin_model",
     "builtin_models",
+    "card_measurements",
+    "catalogue",
     "describe_model",
     "disagreements",
     "file_sha256",
     "promote_model",
+    "read_run",
     "resolve_model",
 ]

@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 from copperline.errors import ModelError
 from copperline.files import atomic_file
 from copperline.model_info import OperatingPoint, Parity
+from copperline.registry.baseline import Baseline
+from copperline.taxonomy import Call
 
 CARD_JSON = "card.json"
 CARD_MARKDOWN = "card.md"
@@ -57,8 +59,9 @@ class ModelCard(BaseModel):
         software: package -> version that it was trained with.
         hardware: that it was trained on, in words.
         data_use: one sentence each on what the data were used for, beyond the training images themselves.
+        baseline: what its inspections looked like on validation, for drift; None: not measured.
 
-    Cards from before these last six existed read with them empty.
+    Cards from before these last seven existed read with them empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +87,7 @@ class ModelCard(BaseModel):
     software: dict[str, str] = Field(default_factory=dict)
     hardware: str = ""
     data_use: tuple[str, ...] = ()
+    baseline: Baseline | None = None
 
     @classmethod
     def read(cls, path: Path) -> ModelCard:
@@ -147,6 +151,8 @@ class ModelCard(BaseModel):
             f"Chosen for: {self.operating_point.criterion}."
             + ("" if self.operating_point.reached else " **This was not reached.**"),
             _table(("Class", "Lowest confidence"), self.operating_point.thresholds),
+            "## Baseline for drift",
+            *_baseline(self.baseline),
             "## Limitations",
             "\n".join(f"- {limitation}" for limitation in self.limitations) or "None are recorded.",
         ]
@@ -162,6 +168,22 @@ def _metrics(metrics: Mapping[str, JsonValue]) -> list[str]:
         body = {n: tuple(row.get(c) for c in columns) for n, row in rows.items() if isinstance(row, dict)}
         parts += [f"### {name}", _table(("", *columns), body)]
     return parts if metrics else ["None are recorded."]
+
+
+def _baseline(baseline: Baseline | None) -> list[str]:
+    if baseline is None:
+        return [f"{NOT_MEASURED.capitalize()}: whether its inspections drift cannot be told."]
+    calls = ", ".join(f"{baseline.calls.get(call, 0)} {call.value}" for call in Call)
+    rows: dict[str, object] = {}
+    for quantity, class_name, counts in baseline.named():
+        middle = quantity.middle(counts)
+        name = quantity.name if class_name is None else f"{quantity.name}, {class_name}"
+        rows[name] = (sum(counts), None if middle is None else f"{middle[0]:.4g} - {middle[1]:.4g}")
+    return [
+        f"Measured on {baseline.measured_on}.",
+        f"Calls: {calls}. Detections per board: {baseline.detections_per_board:.2f}.",
+        _table(("Quantity", "Values", "The middle 90 % lie in"), rows),
+    ]
 
 
 def _is_table(value: JsonValue) -> bool:

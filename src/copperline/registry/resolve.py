@@ -6,6 +6,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from copperline.errors import ModelError
 from copperline.registry.builtin import BUILTIN, DEFAULT_BUILTIN, SUFFIX, BuiltinModel, builtin_model, builtin_models
@@ -75,19 +76,29 @@ def describe_model(settings: Settings, name: str) -> DescribedModel:
     return DescribedModel(file.name, file.version, found.aliases, file.path, found.sha256, found.read_card())
 
 
-def promote_model(settings: Settings, name: str, alias: str = CHAMPION) -> ModelVersion:
-    """Points `alias` to a version. A shipped model is registered first, once, with its card: that pins it.
+def promote_model(
+    settings: Settings,
+    name: str,
+    alias: str = CHAMPION,
+    *,
+    by: str | None = None,
+    reason: str = "",
+    expected: int | Literal["any"] | None = "any",
+) -> ModelVersion:
+    """As `Registry.promote`, for a shipped model too: that is registered first, once, with its card, which pins it.
 
-    Raises ModelError if there is no such model or its file is damaged.
+    Raises ModelError if there is no such model, its file is damaged, or the alias is not as `expected`.
     """
     registry = Registry(settings)
-    if not name.startswith(BUILTIN):
-        return registry.promote(name, alias)
-    shipped = builtin_model(name.removeprefix(BUILTIN))
+    version = _registered(registry, builtin_model(name.removeprefix(BUILTIN))) if name.startswith(BUILTIN) else name
+    return registry.promote(version, alias, by=by, reason=reason, expected=expected)
+
+
+def _registered(registry: Registry, shipped: BuiltinModel) -> int:
     for version in registry.versions():
         if version.sha256 == shipped.sha256:
-            return registry.promote(version.version, alias)
-    return registry.register(shipped.path, shipped.card, alias=alias)
+            return version.version
+    return registry.register(shipped.path, shipped.card, alias=None).version
 
 
 def _is_path(name: str) -> bool:

@@ -9,12 +9,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from copperline.errors import ModelError, SettingsError
 from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root, client, display_uri, store_errors, store_exists
 from copperline.registry.card import ModelCard
+from copperline.registry.promotions import History, Promotion, PromotionLog, account
 from copperline.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ class Registry:
             except BaseException:
                 shutil.rmtree(folder)
                 raise
-            if alias is not None:
-                store.set_registered_model_alias(self.name, alias, str(created.version))
+        if alias is not None:
+            self._point(alias, self.get(str(created.version)), account(), "when it was registered", "any")
         return self.get(str(created.version))
 
     def versions(self) -> tuple[ModelVersion, ...]:
@@ -159,18 +160,66 @@ class Registry:
             fix="use one of these, set the alias with `copperline models promote`, or train with `copperline train`",
         )
 
-    def promote(self, version: int | str, alias: str = CHAMPION) -> ModelVersion:
-        """Points `alias` to a version, given by its number or another alias.
+    def promote(
+        self,
+        version: int | str,
+        alias: str = CHAMPION,
+        *,
+        by: str | None = None,
+        reason: str = "",
+        expected: int | Literal["any"] | None = "any",
+    ) -> ModelVersion:
+        """Points `alias` to a version, given by its number or another alias, and records who did it and why.
 
-        The model file is verified first: a damaged one never becomes champion. Raises ModelError.
+        The model file is verified first: a damaged one never becomes champion. Nothing is recorded if the alias
+        points there already.
+
+        Args:
+            by: who is recorded; default: the account that this process runs under.
+            reason: in their words.
+            expected: the version that the alias has to point to now (None: to none), as it was when somebody decided.
+
+        Raises:
+            ModelError: there is no such version, its file is damaged, the alias points elsewhere than `expected`
+                because somebody was faster, or the store or the history cannot be written.
         """
         _check_alias(alias)
         chosen = self.get(str(version))
         _verify(chosen)
-        store = client(self.settings)
-        with store_errors(self.settings):
-            store.set_registered_model_alias(self.name, alias, str(chosen.version))
+        self._point(alias, chosen, by or account(), reason, expected)
         return self.get(str(chosen.version))
+
+    def history(self) -> History:
+        """All promotions; raises ModelError if they cannot be read."""
+        return self._log.read()
+
+    @property
+    def _log(self) -> PromotionLog:
+        return PromotionLog(artifact_root(self.settings) / "models" / self.name)
+
+    def _point(self, alias: str, to: ModelVersion, by: str, reason: str, expected: int | Literal["any"] | None) -> None:
+        """Under one lock, so that of two who promote at once the second sees what the first did."""
+        store = client(self.settings)
+        with self._log.locked():
+            with store_errors(self.settings):
+                now = next((number for number, names in self._aliases(store).items() if alias in names), None)
+            if expected not in ("any", now):
+                raise ModelError(
+                    f"expected {alias!r} to be {_named(expected)}, as when this was decided, found {_named(now)}: "
+                    "somebody changed it meanwhile",
+                    where=display_uri(self.settings),
+                    fix="look at the versions again and decide anew; the alias was not moved",
+                )
+            if now == to.version:
+                return
+            promotion = Promotion(by=by, alias=alias, from_version=now, to_version=to.version, reason=reason)
+            self._log.append(promotion)
+            try:
+                with store_errors(self.settings):
+                    store.set_registered_model_alias(self.name, alias, str(to.version))
+            except ModelError as error:
+                self._log.append(promotion.model_copy(update={"failed": error.problem}))
+                raise
 
     def resolve(self, name: str) -> ResolvedModel:
         """The file of a version or alias; raises ModelError if it is missing or is not what was registered."""
@@ -243,6 +292,10 @@ def _verify(version: ModelVersion) -> None:
             where=version.model_path,
             fix="restore the file from a backup, or promote another version",
         )
+
+
+def _named(version: int | str | None) -> str:
+    return "no version" if version is None else f"version {version}"
 
 
 def _check_alias(alias: str) -> None:

@@ -9,13 +9,14 @@ from copperline.runtime.postprocess import (
 )
 from copperline.runtime.preprocess import network_input
 from copperline.runtime.session import OnnxModel
-from copperline.runtime.tiling import Tiling, predict_tiled
+from copperline.runtime.tiling import TileProgress, Tiling, predict_tiled
 
 __all__ = [
     "EVALUATION_FLOOR",
     "INSPECTION_FLOOR",
     "OnnxModel",
     "Selection",
+    "TileProgress",
     "Tiling",
     "decode_predictions",
     "network_input",

@@ -14,7 +14,7 @@ from copperline.model_info import METADATA_KEY, ModelInfo
 from copperline.runtime.model_file import UNREADABLE, first_line, open_session
 from copperline.runtime.postprocess import Selection, decode_predictions
 from copperline.runtime.preprocess import network_input
-from copperline.runtime.tiling import Tiling, predict_tiled
+from copperline.runtime.tiling import TileProgress, Tiling, predict_tiled
 
 INPUT, OUTPUT = "images", "predictions"
 
@@ -44,13 +44,21 @@ class OnnxModel:
         self._check_ports()
         self._try_out()
 
-    def predict(self, test: Image, reference: Image | None = None, selection: Selection | None = None) -> Detections:
+    def predict(
+        self,
+        test: Image,
+        reference: Image | None = None,
+        selection: Selection | None = None,
+        *,
+        progress: TileProgress | None = None,
+    ) -> Detections:
         """The detections in `test`, most confident first, boxes in its pixels.
 
         Args:
             test: (H, W) uint8 grey.
             reference: (H, W) uint8 grey, already registered to `test`; or None.
             selection: confidence floor and non-maximum suppression.
+            progress: called with (tiles done, tiles in all) where the image is inspected in tiles.
 
         Raises:
             DataError: an image is not (H, W) uint8, or the two differ in size.
@@ -62,7 +70,7 @@ class OnnxModel:
             require_same_size(test, reference, "reference")
         selection = selection or Selection()
         if max(test.shape) > self.tiling.limit:
-            return predict_tiled(self._predict_whole, test, reference, selection, self.tiling)
+            return predict_tiled(self._predict_whole, test, reference, selection, self.tiling, progress)
         return self._predict_whole(test, reference, selection)
 
     def _predict_whole(self, test: Image, reference: Image | None, selection: Selection) -> Detections:

@@ -13,6 +13,7 @@ from copperline.detections import Detections, FloatArray
 from copperline.runtime.postprocess import Selection, suppressed
 
 Predict = Callable[[Image, Image | None, Selection], Detections]
+TileProgress = Callable[[int, int], None]
 
 # A box whose side is this near to a tile's inner edge was probably cut by it.
 _EDGE = 2.0  # px
@@ -48,7 +49,12 @@ class Tiling:
 
 
 def predict_tiled(
-    predict: Predict, test: Image, reference: Image | None, selection: Selection, tiling: Tiling
+    predict: Predict,
+    test: Image,
+    reference: Image | None,
+    selection: Selection,
+    tiling: Tiling,
+    progress: TileProgress | None = None,
 ) -> Detections:
     """The detections of an image of any size, by `predict` on each tile.
 
@@ -57,23 +63,28 @@ def predict_tiled(
         test: (H, W) uint8 grey.
         reference: (H, W) uint8 grey, registered to `test`; or None.
         selection: as for one tile; `most` is per tile, since a large image has more defects.
+        progress: called with (tiles done, tiles in all), first with 0 done.
 
     Returns:
         Detections in the image's pixels, most confident first. Where a tile's edge cuts a defect, the box is taken
         from the tile that has it whole.
     """
     height, width = test.shape
+    origins = [(x, y) for y in tiling.starts(height) for x in tiling.starts(width)]
     parts: list[Detections] = []
     tile_ids: list[npt.NDArray[np.int64]] = []
     cut: list[npt.NDArray[np.bool_]] = []
-    for y in tiling.starts(height):
-        for x in tiling.starts(width):
-            tile = (slice(y, y + tiling.side), slice(x, x + tiling.side))
-            found = predict(test[tile], None if reference is None else reference[tile], selection)
-            tile_height, tile_width = test[tile].shape
-            cut.append(_is_cut(found.boxes, (x, y, x + tile_width, y + tile_height), (width, height)))
-            tile_ids.append(np.full(len(found), len(tile_ids), np.int64))
-            parts.append(found.shifted(x, y))
+    for done, (x, y) in enumerate(origins):
+        if progress is not None:
+            progress(done, len(origins))
+        tile = (slice(y, y + tiling.side), slice(x, x + tiling.side))
+        found = predict(test[tile], None if reference is None else reference[tile], selection)
+        tile_height, tile_width = test[tile].shape
+        cut.append(_is_cut(found.boxes, (x, y, x + tile_width, y + tile_height), (width, height)))
+        tile_ids.append(np.full(len(found), len(tile_ids), np.int64))
+        parts.append(found.shifted(x, y))
+    if progress is not None:
+        progress(len(origins), len(origins))
     return _merged(Detections.concatenate(parts), np.concatenate(tile_ids), np.concatenate(cut), selection.iou)
 
 

@@ -17,11 +17,13 @@ from sqlalchemy.exc import ArgumentError
 
 from copperline.errors import WarehouseError
 from copperline.warehouse.failures import place, warehouse_errors
-from copperline.warehouse.tables import SCHEMA_VERSION, metadata, schema_for, schema_version
+from copperline.warehouse.migration import OLDEST, migrate
+from copperline.warehouse.schema import SCHEMA_VERSION, schema_for
+from copperline.warehouse.tables import metadata, schema_version
 
 _WRITES = "copperline_writes"
-# Any fixed number: it only has to be the same in every process that creates the tables at once.
-_CREATION_LOCK = 0x434F5050
+# Any fixed number: it only has to be the same in every process that writes to the database.
+_WRITE_LOCK = 0x434F5050
 
 
 def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0) -> Engine:
@@ -54,13 +56,9 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
 def write_transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: all that is written in it becomes visible at its end, or nothing does.
 
-    On SQLite it takes the write lock at its start, so what it reads stays true until it has written.
+    On SQLite and PostgreSQL it takes a write lock at its start, so what it reads stays true until it has written.
     """
-    with (
-        warehouse_errors(place(engine.url)),
-        engine.connect().execution_options(**{_WRITES: True}) as connection,
-        connection.begin(),
-    ):
+    with warehouse_errors(place(engine.url)), _writing(engine) as connection:
         yield connection
 
 
@@ -181,10 +179,13 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
 
 
 def _check_schema(engine: Engine, where: str, read_only: bool) -> None:
-    """Accepts this version's tables, makes missing ones, refuses those of another version."""
+    """Accepts this version's tables, brings older ones up to it, makes missing ones, refuses newer ones."""
     with engine.connect() as connection, connection.begin():
         installed = _installed_version(connection, where)
     if installed == SCHEMA_VERSION:
+        return
+    if installed is not None and OLDEST <= installed < SCHEMA_VERSION and not read_only:
+        _migrate(engine, where)
         return
     if installed is not None:
         newer = installed > SCHEMA_VERSION
@@ -192,7 +193,7 @@ def _check_schema(engine: Engine, where: str, read_only: bool) -> None:
             f"expected a warehouse of schema version {SCHEMA_VERSION}, found the "
             f"{'newer' if newer else 'older'} version {installed}",
             where=where,
-            fix="update Copperline" if newer else "give another path, or open it with the Copperline that made it",
+            fix="update Copperline" if newer else "run `copperline warehouse rebuild` once, which brings it up to date",
         )
     if read_only:
         raise WarehouseError(
@@ -224,10 +225,24 @@ def _installed_version(connection: Connection, where: str) -> int | None:
     return None
 
 
-def _create(engine: Engine, where: str) -> None:
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+            connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+        yield connection
+
+
+def _migrate(engine: Engine, where: str) -> None:
+    with _writing(engine) as connection:
+        # Another process may have been faster.
+        installed = _installed_version(connection, where)
+        if installed is not None and installed < SCHEMA_VERSION:
+            migrate(connection, installed)
+
+
+def _create(engine: Engine, where: str) -> None:
+    with _writing(engine) as connection:
         schema_for(engine.dialect.name).create_all(connection)
         # Another process may have been faster; its row is as good as ours.
         if _installed_version(connection, where) is None:

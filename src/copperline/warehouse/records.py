@@ -60,6 +60,7 @@ class InspectionRecord:
         latency_ms: milliseconds from image to call.
         width, height: of the test image in pixels, which the boxes are in.
         detections: those that passed the operating point.
+        brightness, contrast: mean and standard deviation of the test image's grey levels, 0-255; None: not measured.
 
     Raises:
         ValueError: for a time without its zone, a size that is not positive or a figure that is not finite.
@@ -82,13 +83,15 @@ class InspectionRecord:
     width: int
     height: int
     detections: Detections
+    brightness: float | None = None
+    contrast: float | None = None
 
     def __post_init__(self) -> None:
         if self.inspected_at.utcoffset() is None:
             raise ValueError(f"expected inspected_at with its time zone, found {self.inspected_at.isoformat()}")
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"expected an image size above 0 px, found {self.width} x {self.height}")
-        for name in ("registration_score", "latency_ms"):
+        for name in ("registration_score", "latency_ms", "brightness", "contrast"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"expected a finite {name}, found {value}")

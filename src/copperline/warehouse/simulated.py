@@ -41,6 +41,20 @@ def simulate_metadata(board_ids: Iterable[str], seed: int, *, before: date, days
     return [_simulate(board_id, seed, before, days) for board_id in board_ids]
 
 
+def simulated_time(board: BoardRecord) -> datetime:
+    """When a board of `simulate_metadata` was inspected: on the day that it was made, at any second, UTC.
+
+    >>> board = simulate_metadata(["20085000"], seed=0, before=date(2026, 3, 15))[0]
+    >>> simulated_time(board).date() == board.manufacturing_date
+    True
+    """
+    if board.manufacturing_date is None:
+        raise ValueError(f"expected a board with a day of manufacture, found {board.board_id} without")
+    digest = hashlib.sha256(f"time:{board.board_id}".encode()).digest()
+    seconds = int.from_bytes(digest[:8], "big") % (24 * 60 * 60)
+    return datetime.combine(board.manufacturing_date, time(), UTC) + timedelta(seconds=seconds)
+
+
 def _simulate(board_id: str, seed: int, before: date, days: int) -> BoardRecord:
     # SHA-256, because the built-in hash() of text changes from process to process.
     digest = hashlib.sha256(f"{seed}:{board_id}".encode()).digest()

@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core sees them: one schema for SQLite, PostgreSQL and Snowflake.
 
 Only types and constraints that all three have: no JSON, no ENUM, no CHECK. Snowflake accepts keys without enforcing
-them, so no writer relies on a key error. Indexes are kept beside the tables (`INDEXES`), because the Snowflake
-dialect refuses to create a table that has one; `schema_for` joins them where they are allowed.
+them, so no writer relies on a key error. Indexes are kept in schema.py, because the Snowflake dialect refuses to
+create a table that has one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -26,13 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-# Raised by one for every change of a table below; kept in the database in `copperline_schema_version`.
-SCHEMA_VERSION = 1
-
-_ID = String(64)
-_NAME = String(255)
-_PATH = String(1024)
-_SHA256 = String(64)
+ID = String(64)
+NAME = String(255)
+PATH = String(1024)
+SHA256 = String(64)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -74,13 +70,13 @@ schema_version = Table(
 pcb_metadata = Table(
     "pcb_metadata",
     metadata,
-    Column("board_id", _NAME, primary_key=True, comment="Serial number of the board"),
+    Column("board_id", NAME, primary_key=True, comment="Serial number of the board"),
     Column("manufacturing_date", Date, comment="Day of manufacture in the plant's calendar"),
-    Column("factory_line_id", _NAME, comment="Line that made the board"),
-    Column("product_type", _NAME, comment="Product that the board belongs to"),
-    Column("image_path", _PATH, comment="Image of the board on the stage"),
+    Column("factory_line_id", NAME, comment="Line that made the board"),
+    Column("product_type", NAME, comment="Product that the board belongs to"),
+    Column("image_path", PATH, comment="Image of the board on the stage"),
     Column("created_at", UtcDateTime, comment="When the row was made, UTC"),
-    Column("panel_id", _NAME, comment="Panel that the board was cut from"),
+    Column("panel_id", NAME, comment="Panel that the board was cut from"),
     Column("source", String(16), comment="real: from the factory; simulated: made up for a demonstration"),
     Column("opportunities", Integer, comment="Defect opportunities per board, for DPMO; null: unknown"),
     comment="Boards as the factory knows them",
@@ -89,42 +85,44 @@ pcb_metadata = Table(
 inspections = Table(
     "inspections",
     metadata,
-    Column("inspection_id", _ID, primary_key=True, comment="UUID of board, images, model and operating point"),
+    Column("inspection_id", ID, primary_key=True, comment="UUID of board, images, model and operating point"),
     # No foreign key: a board may be inspected before the factory system has told of it.
-    Column("board_id", _NAME, nullable=False, comment="Inspected board"),
+    Column("board_id", NAME, nullable=False, comment="Inspected board"),
     Column("inspected_at", UtcDateTime, nullable=False, comment="UTC"),
-    Column("station_id", _NAME, nullable=False, comment="Station that inspected"),
-    Column("model_name", _NAME, nullable=False, comment="Registered model"),
-    Column("model_version", _NAME, nullable=False, comment="Version of the model"),
+    Column("station_id", NAME, nullable=False, comment="Station that inspected"),
+    Column("model_name", NAME, nullable=False, comment="Registered model"),
+    Column("model_version", NAME, nullable=False, comment="Version of the model"),
     Column("operating_point", Text, nullable=False, comment="JSON: thresholds in force and what they were chosen for"),
-    Column("image_path", _PATH, nullable=False, comment="Test image"),
-    Column("image_sha256", _SHA256, nullable=False, comment="SHA-256 of the test image's file, hexadecimal"),
-    Column("reference_path", _PATH, comment="Golden image; null: inspected without"),
-    Column("reference_sha256", _SHA256, comment="SHA-256 of the golden image's file, hexadecimal"),
+    Column("image_path", PATH, nullable=False, comment="Test image"),
+    Column("image_sha256", SHA256, nullable=False, comment="SHA-256 of the test image's file, hexadecimal"),
+    Column("reference_path", PATH, comment="Golden image; null: inspected without"),
+    Column("reference_sha256", SHA256, comment="SHA-256 of the golden image's file, hexadecimal"),
     Column("registration_score", Double, comment="Quality of the registration, 0-1; null: no reference"),
     Column("call", String(16), nullable=False, comment="Machine call: PASS, FAIL or WITHHELD; never overwritten"),
     Column("defect_count", Integer, nullable=False, comment="Rows in defect_logs of this inspection"),
     Column("latency_ms", Double, nullable=False, comment="Milliseconds from image to call"),
+    Column("brightness", Double, comment="Mean grey level of the test image, 0-255; null: not measured"),
+    Column("contrast", Double, comment="Standard deviation of the test image's grey levels; null: not measured"),
     comment="One row for every inspected board, the good ones too",
 )
 
 defect_logs = Table(
     "defect_logs",
     metadata,
-    Column("inference_id", _ID, primary_key=True, comment="UUID of the inspection and the detection's position"),
-    Column("board_id", _NAME, nullable=False, comment="Inspected board"),
+    Column("inference_id", ID, primary_key=True, comment="UUID of the inspection and the detection's position"),
+    Column("board_id", NAME, nullable=False, comment="Inspected board"),
     Column("inference_timestamp", UtcDateTime, nullable=False, comment="UTC"),
-    Column("detected_class", _NAME, nullable=False, comment="Name of the defect class"),
+    Column("detected_class", NAME, nullable=False, comment="Name of the defect class"),
     Column("confidence_score", Double, nullable=False, comment="0-1"),
     Column("bbox_x_center", Double, nullable=False, comment="Centre of the box / image width, 0-1"),
     Column("bbox_y_center", Double, nullable=False, comment="Centre of the box / image height, 0-1"),
     Column("bbox_width", Double, nullable=False, comment="Width of the box / image width, 0-1"),
     Column("bbox_height", Double, nullable=False, comment="Height of the box / image height, 0-1"),
-    Column("image_path", _PATH, comment="Test image"),
-    Column("model_version", _NAME, nullable=False, comment="Version of the model"),
+    Column("image_path", PATH, comment="Test image"),
+    Column("model_version", NAME, nullable=False, comment="Version of the model"),
     Column(
         "inspection_id",
-        _ID,
+        ID,
         ForeignKey("inspections.inspection_id"),
         comment="The inspection; null only in rows that another program wrote",
     ),
@@ -134,56 +132,24 @@ defect_logs = Table(
 pcb_labeled_data = Table(
     "pcb_labeled_data",
     metadata,
-    Column("filename", _NAME, primary_key=True, comment="Name of the image in its data set"),
+    Column("filename", NAME, primary_key=True, comment="Name of the image in its data set"),
     Column("image_bytes", LargeBinary, nullable=False, comment="Encoded test image"),
     Column("label_text", Text, nullable=False, comment="YOLO lines: class x_center y_center width height, 0-1"),
     Column("split", String(16), nullable=False, comment="train, val or test"),
     Column("reference_bytes", LargeBinary, comment="Encoded golden image; null: none"),
-    Column("board_group", _NAME, comment="Boards of one product or plate; never in both train and val"),
+    Column("board_group", NAME, comment="Boards of one product or plate; never in both train and val"),
     comment="Labelled boards, images included",
 )
 
 dispositions = Table(
     "dispositions",
     metadata,
-    Column("disposition_id", _ID, primary_key=True, comment="UUID"),
-    Column("inspection_id", _ID, ForeignKey("inspections.inspection_id"), nullable=False, comment="What was judged"),
-    Column("inference_id", _ID, ForeignKey("defect_logs.inference_id"), comment="One detection; null: the whole board"),
+    Column("disposition_id", ID, primary_key=True, comment="UUID"),
+    Column("inspection_id", ID, ForeignKey("inspections.inspection_id"), nullable=False, comment="What was judged"),
+    Column("inference_id", ID, ForeignKey("defect_logs.inference_id"), comment="One detection; null: the whole board"),
     Column("disposition", String(16), nullable=False, comment="CONFIRMED, FALSE_CALL or ESCAPE"),
-    Column("reviewer", _NAME, nullable=False, comment="Who judged"),
+    Column("reviewer", NAME, nullable=False, comment="Who judged"),
     Column("decided_at", UtcDateTime, nullable=False, comment="UTC; the latest counts"),
     Column("note", Text, comment="In the reviewer's words"),
     comment="What people decided of machine calls; rows are only ever added",
 )
-
-INDEXES: dict[str, tuple[Table, tuple[str, ...]]] = {
-    "ix_inspections_board_id": (inspections, ("board_id", "inspected_at")),
-    "ix_inspections_inspected_at": (inspections, ("inspected_at",)),
-    "ix_defect_logs_inspection_id": (defect_logs, ("inspection_id",)),
-    "ix_defect_logs_board_id": (defect_logs, ("board_id",)),
-    "ix_dispositions_inspection_id": (dispositions, ("inspection_id",)),
-    "ix_pcb_metadata_factory_line_id": (pcb_metadata, ("factory_line_id",)),
-}
-
-
-def schema_for(dialect_name: str) -> MetaData:
-    """The tables to create on `dialect_name`, with their indexes.
-
-    On Snowflake without indexes, which it has not, and without the columns' comments, each of which would be a
-    statement of its own: some fifty round trips.
-
-    >>> len(schema_for("sqlite").tables["inspections"].indexes), len(schema_for("snowflake").tables)
-    (2, 6)
-    """
-    schema = MetaData()
-    for table in metadata.sorted_tables:
-        table.to_metadata(schema)
-    if dialect_name == "snowflake":
-        for copy in schema.tables.values():
-            for column in copy.columns:
-                column.comment = None
-        return schema
-    for name, (table, columns) in INDEXES.items():
-        copy = schema.tables[table.name]
-        Index(name, *(copy.c[column] for column in columns))
-    return schema

@@ -1,16 +1,15 @@
 """Writing: each function leaves all of what it was given in the tables, once, or none of it.
 
 Snowflake does not enforce keys, so every writer looks first and adds what is missing, in one transaction. On SQLite
-the transaction holds the write lock and on PostgreSQL the key catches a race, after which the writer looks again.
-On Snowflake alone, two processes that write the same inspection in the same instant could both add it.
+and PostgreSQL the transaction holds a write lock; where another program broke in, the key catches it and the writer
+looks again. On Snowflake alone, two processes that write the same inspection in the same instant could both add it.
+The derived tables are kept in the same transaction (tallies.py).
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -19,12 +18,12 @@ from sqlalchemy import Column, Connection, Engine, bindparam, delete, insert, se
 from sqlalchemy.exc import IntegrityError
 
 from copperline.errors import WarehouseError
-from copperline.taxonomy import DEEPPCB, Call, Disposition, Taxonomy
+from copperline.taxonomy import DEEPPCB, Call, Taxonomy
 from copperline.warehouse.engine import write_transaction
-from copperline.warehouse.failures import place
 from copperline.warehouse.labels import normalised_boxes
 from copperline.warehouse.records import BoardRecord, InspectionRecord, LabeledBoard, inference_id_for
-from copperline.warehouse.tables import defect_logs, dispositions, inspections, pcb_labeled_data, pcb_metadata
+from copperline.warehouse.tables import defect_logs, inspections, pcb_labeled_data, pcb_metadata
+from copperline.warehouse.tallies import kept
 
 Record = TypeVar("Record")
 Row = dict[str, Any]
@@ -84,46 +83,6 @@ def write_labeled_boards(engine: Engine, boards: Iterable[LabeledBoard]) -> int:
     return sum(_write_looking_again(engine, partial(_replace_labeled, boards=batch)) for batch in _batches(boards, 50))
 
 
-def record_disposition(
-    engine: Engine,
-    inspection_id: str,
-    disposition: Disposition,
-    reviewer: str,
-    *,
-    inference_id: str | None = None,
-    note: str | None = None,
-    decided_at: datetime | None = None,
-) -> str:
-    """Adds what a person decided; earlier dispositions stay, and the latest counts.
-
-    Args:
-        inference_id: the detection that is judged; None: the whole board.
-        decided_at: with its time zone; None: now.
-
-    Returns:
-        The new disposition_id.
-
-    Raises:
-        WarehouseError: there is no such inspection or detection, or the whole-board disposition contradicts the
-            call (a PASS cannot be a false call, nor a FAIL an escape).
-    """
-    disposition_id = str(uuid.uuid4())
-    with write_transaction(engine) as connection:
-        _check_judged(connection, place(engine.url), inspection_id, inference_id, disposition)
-        connection.execute(
-            insert(dispositions).values(
-                disposition_id=disposition_id,
-                inspection_id=inspection_id,
-                inference_id=inference_id,
-                disposition=disposition.value,
-                reviewer=reviewer,
-                decided_at=datetime.now(UTC) if decided_at is None else decided_at,
-                note=note,
-            )
-        )
-    return disposition_id
-
-
 def _write_looking_again(engine: Engine, write: Callable[[Connection], int]) -> int:
     """Runs `write` in a transaction; once more if another process has added the same key in between."""
     try:
@@ -151,9 +110,10 @@ def _add_inspections(connection: Connection, records: Sequence[InspectionRecord]
     new = [record for key, record in wanted.items() if key not in there]
     defects = [row for record in new for row in _defect_rows(record, taxonomy)]
     if new:
-        connection.execute(insert(inspections), [_inspection_row(record) for record in new])
-    if defects:
-        connection.execute(insert(defect_logs), defects)
+        with kept(connection, sorted({record.board_id for record in new})):
+            connection.execute(insert(inspections), [_inspection_row(record) for record in new])
+            if defects:
+                connection.execute(insert(defect_logs), defects)
     return len(new)
 
 
@@ -194,22 +154,26 @@ def _defect_rows(record: InspectionRecord, taxonomy: Taxonomy) -> list[Row]:
 
 
 def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
-    rows = {board.board_id: asdict(board) for board in boards}  # the last of equal ids counts
+    rows: dict[str, Row] = {}
+    for board in boards:  # the last of equal ids counts, here too no simulated one over a real one
+        if board.source == "real" or rows.get(board.board_id, {}).get("source") != "real":
+            rows[board.board_id] = asdict(board)
     sources = _present(connection, pcb_metadata.c.board_id, list(rows), value=pcb_metadata.c.source)
     added = [row for key, row in rows.items() if key not in sources]
-    kept = ("board_id", "created_at")
+    unchanged = ("board_id", "created_at")
     changed = [
-        {"key": key} | {name: value for name, value in row.items() if name not in kept}
+        {"key": key} | {name: value for name, value in row.items() if name not in unchanged}
         for key, row in rows.items()
         if key in sources and (row["source"] == "real" or sources[key] == "simulated")
     ]
-    if added:
-        connection.execute(insert(pcb_metadata), added)
-    if changed:
-        values: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
-        connection.execute(
-            update(pcb_metadata).where(pcb_metadata.c.board_id == bindparam("key")).values(values), changed
-        )
+    with kept(connection, sorted([row["board_id"] for row in added] + [row["key"] for row in changed])):
+        if added:
+            connection.execute(insert(pcb_metadata), added)
+        if changed:
+            values: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
+            connection.execute(
+                update(pcb_metadata).where(pcb_metadata.c.board_id == bindparam("key")).values(values), changed
+            )
     return len(added) + len(changed)
 
 
@@ -230,33 +194,3 @@ def _present(
         query = select(key, key if value is None else value).where(key.in_(part))
         found.update((row[0], row[1]) for row in connection.execute(query))
     return found
-
-
-def _check_judged(
-    connection: Connection, where: str, inspection_id: str, inference_id: str | None, disposition: Disposition
-) -> None:
-    call = connection.execute(
-        select(inspections.c.call).where(inspections.c.inspection_id == inspection_id)
-    ).scalar_one_or_none()
-    if call is None:
-        raise WarehouseError(
-            f"expected a known inspection, found no {inspection_id!r}", where=where, fix="give its inspection_id"
-        )
-    if inference_id is not None:
-        owner = connection.execute(
-            select(defect_logs.c.inspection_id).where(defect_logs.c.inference_id == inference_id)
-        ).scalar_one_or_none()
-        if owner != inspection_id:
-            raise WarehouseError(
-                f"expected a detection of inspection {inspection_id}, found no {inference_id!r} in it",
-                where=where,
-                fix="give its inference_id, or none for the whole board",
-            )
-        return
-    impossible = {Disposition.FALSE_CALL: Call.PASS, Disposition.ESCAPE: Call.FAIL}.get(disposition)
-    if call == impossible:
-        raise WarehouseError(
-            f"expected a disposition that fits the call {call}, found {disposition.value}",
-            where=where,
-            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE",
-        )

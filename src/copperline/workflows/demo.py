@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +17,13 @@ from copperline.progress import progress
 from copperline.settings import Settings
 from copperline.training import TrainConfig, World, fit, training_progress
 from copperline.warehouse import (
-    Summary,
+    BoardCounts,
+    InspectionRecord,
+    lines_counts,
     open_warehouse,
     place,
     simulate_metadata,
-    summary,
+    simulated_time,
     write_boards,
     write_inspection,
 )
@@ -50,7 +51,7 @@ class DemoResult:
         inspections, defect_rows: rows that are in the warehouse for this model version's inspections of the test split.
         database: path of the SQLite file, or URL without its password.
         report, dataset: paths.
-        plant: the warehouse's summary after the inspections.
+        lines: factory line -> its counts in the warehouse after the inspections.
     """
 
     source: Source
@@ -64,7 +65,7 @@ class DemoResult:
     database: str
     report: Path
     dataset: Path
-    plant: Summary
+    lines: dict[str, BoardCounts]
 
     def to_dict(self) -> dict[str, Any]:
         """As in the product's JSON."""
@@ -130,19 +131,18 @@ def run_demo(
         detector = Detector.load(str(version.version), settings=settings)
         engine = open_warehouse(settings.warehouse)
         try:
+            boards = simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date())
+            write_boards(engine, boards)
+            # Seconds, so that a later version's inspection of the same board is the later one.
+            times = {b.board_id: simulated_time(b) + timedelta(seconds=version.version) for b in boards}
+
+            def write(record: InspectionRecord) -> bool:
+                dated = replace(record, inspected_at=times[record.board_id])
+                return write_inspection(engine, dated, detector.taxonomy)
+
             with progress("Inspecting") as report_progress:
-                batch = inspect_pairs(
-                    detector,
-                    test_pairs,
-                    partial(write_inspection, engine, taxonomy=detector.taxonomy),
-                    station_id=STATION,
-                    progress=report_progress,
-                )
-            write_boards(
-                engine,
-                simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date()),
-            )
-            plant = summary(engine)
+                batch = inspect_pairs(detector, test_pairs, write, station_id=STATION, progress=report_progress)
+            lines = lines_counts(engine)
         finally:
             engine.dispose()
     return DemoResult(
@@ -157,7 +157,7 @@ def run_demo(
         database=place(settings.warehouse),
         report=report,
         dataset=folder,
-        plant=plant,
+        lines=lines,
     )
 
 

@@ -6,9 +6,13 @@ from pydantic import JsonValue
 
 from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
-from copperline.registry import CHALLENGER, CHAMPION, ModelCard, ModelVersion, Registry, SplitCard
+from copperline.inspection import Detector
+from copperline.registry import CHALLENGER, CHAMPION, Baseline, ModelCard, ModelVersion, Registry, SplitCard
+from copperline.registry.card_figures import BY_CLASS, BY_SPLIT, INTERVALS
 from copperline.settings import Settings
 from copperline.training import TrainedModel, all_trained_on, is_golden_only
+from copperline.training.fit import validation_pairs_of
+from copperline.workflows.baselining import NOT_SEEN, SEEN, measure_baseline
 
 LIMITATIONS: tuple[str, ...] = (
     "Measured on scans like those it was trained on; conditions of another camera are not measured.",
@@ -43,7 +47,17 @@ def register_model(
     registry = Registry(settings)
     has_champion = any(CHAMPION in version.aliases for version in registry.versions())
     card = model_card(trained, dataset, settings, test)
+    card = card.model_copy(update={"baseline": validation_baseline(trained, dataset, settings)})
     return registry.register(trained.path, card, run_id=trained.run_id, alias=CHALLENGER if has_champion else CHAMPION)
+
+
+def validation_baseline(trained: TrainedModel, dataset: BoardDataset, settings: Settings) -> Baseline | None:
+    """What drift is measured against: the model's inspections of validation; of references alone, with the defects
+    that were drawn into them."""
+    pairs = validation_pairs_of(dataset, trained.config, trained.path.parent)
+    kind = "boards of validation with drawn defects" if is_golden_only(dataset) else "boards of validation"
+    remark = NOT_SEEN if trained.refit_of is None else SEEN
+    return measure_baseline(Detector.load(trained.path, settings=settings), pairs, remark, kind=kind)
 
 
 def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings, test: Evaluation | None) -> ModelCard:
@@ -65,7 +79,7 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         splits=splits,
         seed=trained.config.seed,
         training=trained.config.model_dump(exclude={"seed"}),
-        metrics={"by split": _metrics(trained, test, golden_only=is_golden_only(dataset))},
+        metrics=_metrics(trained, test, golden_only=is_golden_only(dataset)),
         operating_point=trained.info.operating_point,
         limitations=_limitations(trained, golden_only=is_golden_only(dataset)),
         parity=trained.parity,
@@ -73,15 +87,18 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
 
 
 def _metrics(trained: TrainedModel, test: Evaluation | None, *, golden_only: bool) -> dict[str, JsonValue]:
-    """The figures by what they were measured on."""
+    """The figures by what they were measured on, then for each of these their intervals and the figures by class."""
     validation = "validation, drawn defects" if golden_only else "validation"
     if trained.refit_of is not None:
         validation += f", of run {trained.refit_of}"
-    metrics: dict[str, JsonValue] = {validation: _figures(trained.validation)}
-    if test is not None:
-        metrics["test"] = _figures(test)
-    elif golden_only:
-        metrics["real defects"] = dict.fromkeys(_figures(trained.validation))
+    measured = {validation: trained.validation, **({} if test is None else {"test": test})}
+    rows: dict[str, JsonValue] = {name: _figures(evaluation) for name, evaluation in measured.items()}
+    if test is None and golden_only:
+        rows["real defects"] = dict.fromkeys(_figures(trained.validation))
+    metrics: dict[str, JsonValue] = {BY_SPLIT: rows}
+    for name, evaluation in measured.items():
+        metrics[name + INTERVALS] = _with_intervals(evaluation)
+        metrics[name + BY_CLASS] = _by_class(evaluation)
     return metrics
 
 
@@ -108,4 +125,27 @@ def _figures(evaluation: Evaluation) -> dict[str, JsonValue]:
         "recall": evaluation.recall,
         "clean_boards": evaluation.clean_boards,
         "false_call_boards": evaluation.false_call_boards,
+    }
+
+
+def _with_intervals(evaluation: Evaluation) -> dict[str, JsonValue]:
+    """The rates with their 95 % intervals, written as the cards of the shipped models have them."""
+    intervals = {**evaluation.intervals, "false_call_rate": evaluation.false_call_interval}
+    rows: dict[str, JsonValue] = {}
+    for name in ("ap33", "map50", "map50_95", "f_score", "precision", "recall", "false_call_rate"):
+        low, high = intervals.get(name) or (None, None)
+        rows[name] = {"value": getattr(evaluation, name), "low": low, "high": high}
+    return rows
+
+
+def _by_class(evaluation: Evaluation) -> dict[str, JsonValue]:
+    return {
+        name: {
+            "labels": figures.labels,
+            "ap50": figures.ap50,
+            "ap50_95": figures.ap50_95,
+            "precision": figures.precision,
+            "recall": figures.recall,
+        }
+        for name, figures in evaluation.per_class.items()
     }

@@ -1,0 +1,158 @@
+"""Where Vision Lab's images come from: uploads, boards of data sets, boards inspected lately, synthetic boards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from copperline.data import BoardPair
+from copperline.data.images import Image, decode_image, require_same_size, to_grey
+from copperline.data.store import DATASET_FILE
+from copperline.data.synthetic import synthetic_pair
+from copperline.detections import Detections
+from copperline.errors import DataError
+from copperline.inspection.inspect import ImageFile, board_id_of
+from copperline.taxonomy import DEEPPCB, Taxonomy
+from copperline.warehouse import BoardRow
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Truth:
+    """The labels of a test image, in its pixels, and what their class ids mean."""
+
+    labels: Detections
+    taxonomy: Taxonomy
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LabBoard:
+    """Images that are read and checked, ready for a detector.
+
+    Attributes:
+        board_id: as an inspection would name the board.
+        test, reference: (H, W) uint8 grey, of one size; the reference is not registered yet.
+        truth: None where nothing is known.
+    """
+
+    board_id: str
+    test: ImageFile
+    reference: ImageFile | None
+    truth: Truth | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabSource:
+    """Images that can be read when they are needed.
+
+    Attributes:
+        key: the same for the same images.
+        name: for people; a file's name is not to be trusted with markup.
+        load: reads and checks them; raises DataError.
+    """
+
+    key: tuple[object, ...]
+    name: str
+    load: Callable[[], LabBoard]
+
+
+def upload_source(
+    key: tuple[object, ...], test: tuple[str, Callable[[], bytes]], reference: tuple[str, Callable[[], bytes]] | None
+) -> LabSource:
+    """A test image, or a pair, that a visitor sent.
+
+    Args:
+        key: of these uploads.
+        test, reference: file name and what gives the file's bytes.
+    """
+
+    def load() -> LabBoard:
+        image = _decoded(test[1](), Path(test[0]))
+        golden = None if reference is None else _decoded(reference[1](), Path(reference[0]), bare_ok=True)
+        return _board(board_id_of(image.path), image, golden, None)
+
+    return LabSource(("upload", *key), test[0], load)
+
+
+def stage_source(pair: BoardPair, taxonomy: Taxonomy) -> LabSource:
+    """A board of a data set, with its ground truth."""
+    load = partial(_load_files, pair.board_id, pair.test_path, pair.reference_path, Truth(pair.labels, taxonomy))
+    return LabSource(("stage", *_identity(pair.test_path), *_identity(pair.reference_path)), pair.board_id, load)
+
+
+def inspected_source(row: BoardRow) -> LabSource:
+    """A board that was inspected, as its files are now; nothing says what is truly wrong with it."""
+    test = Path(row.image_path)
+    reference = None if row.reference_path is None else Path(row.reference_path)
+    load = partial(_load_files, row.board_id, test, reference, None)
+    return LabSource(("inspected", *_identity(test), *_identity(reference)), row.board_id, load)
+
+
+def synthetic_source(seed: int, size: int, *, defective: bool = True) -> LabSource:
+    """A drawn board with the defects that were drawn into it.
+
+    Args:
+        seed: 0 or more.
+        size: px per side, at least 64.
+        defective: False: a good board.
+    """
+    name = f"synthetic-{seed}-{size}" + ("" if defective else "-good")
+
+    def load() -> LabBoard:
+        test, reference, labels = synthetic_pair(seed, size, defective=defective)
+        return _board(name, _drawn(f"{name}_test", test), _drawn(f"{name}_temp", reference), Truth(labels, DEEPPCB))
+
+    return LabSource(("synthetic", seed, size, defective), name, load)
+
+
+def saved_datasets(folder: Path) -> tuple[Path, ...]:
+    """The data sets that were imported into `folder`, by name; empty without the folder."""
+    return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
+
+
+def is_gone(row: BoardRow) -> bool:
+    """Whether a file that was inspected is no longer in its place."""
+    return any(path is not None and not Path(path).is_file() for path in (row.image_path, row.reference_path))
+
+
+def _load_files(board_id: str, test: Path, reference: Path | None, truth: Truth | None) -> LabBoard:
+    golden = None if reference is None else _decoded(_bytes_of(reference), reference, bare_ok=True)
+    return _board(board_id, _decoded(_bytes_of(test), test), golden, truth)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"expected the image file, but it cannot be read ({error.strerror})",
+            where=path,
+            fix="it was moved or deleted since; choose another board, or upload the image",
+        ) from error
+
+
+def _decoded(data: bytes, path: Path, *, bare_ok: bool = False) -> ImageFile:
+    return ImageFile(path, hashlib.sha256(data).hexdigest(), to_grey(decode_image(data, path, bare_ok=bare_ok)))
+
+
+def _drawn(name: str, image: Image) -> ImageFile:
+    return ImageFile(Path(name), hashlib.sha256(image.tobytes()).hexdigest(), image)
+
+
+def _board(board_id: str, test: ImageFile, reference: ImageFile | None, truth: Truth | None) -> LabBoard:
+    if reference is not None:
+        require_same_size(test.image, reference.image, reference.path)
+    return LabBoard(board_id, test, reference, truth)
+
+
+def _identity(path: Path | None) -> tuple[object, ...]:
+    """A file that was changed is another one."""
+    if path is None:
+        return (None,)
+    try:
+        found = path.stat()
+    except OSError:
+        return (str(path), None)  # reading it says what is wrong
+    return (str(path), found.st_mtime_ns, found.st_size)

@@ -1,0 +1,1 @@
+"""The folder of the script that Streamlit runs; see `main.py`."""

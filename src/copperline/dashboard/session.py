@@ -1,0 +1,112 @@
+"""Who looks at the dashboard, what they may do, and the stores that their pages read."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from sqlalchemy import Engine, make_url
+
+from copperline.dashboard.failures import plain
+from copperline.dashboard.launch import READ_ONLY
+from copperline.dashboard.sign_in import email_of, is_reviewer, require_provider, secrets_files
+from copperline.settings import Settings
+from copperline.warehouse import open_warehouse
+
+# Long enough for a short write of another process, short enough that a page answers.
+BUSY_SECONDS = 3.0
+UNKNOWN = "unknown"
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """Read once, when the first visitor comes."""
+    return Settings.load()
+
+
+def time_zone() -> tzinfo:
+    """In which the pages show times and cut days and shifts; the tables are in UTC."""
+    return ZoneInfo(settings().time_zone)
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)
+
+
+def engine() -> Engine:
+    """The warehouse for reading. Raises WarehouseError if it is not there."""
+    url = settings().warehouse
+    return _reader(url, _identity(url))
+
+
+def writer() -> Engine:
+    """The warehouse for what a reviewer decides; only where `may_write()`."""
+    url = settings().warehouse
+    return _writer(url, _identity(url))
+
+
+def may_write() -> bool:
+    """Whether this visitor may review and promote: not on a read-only server, and if people sign in, only reviewers."""
+    if os.environ.get(READ_ONLY):
+        return False
+    if not settings().dashboard_sign_in:
+        return True
+    return signed_in() and is_reviewer(st.user, settings().dashboard_reviewers)
+
+
+def user_name() -> str:
+    """Who is recorded as reviewer: the e-mail address of who signed in, else the account of this machine."""
+    if settings().dashboard_sign_in:
+        return email_of(st.user) or str(st.user.get("name") or st.user.get("sub") or UNKNOWN)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return UNKNOWN  # a container may run under a number that has no account
+
+
+def signed_in() -> bool:
+    """True also where nobody has to sign in."""
+    return not settings().dashboard_sign_in or st.user.get("is_logged_in") is True
+
+
+def sign_in_page() -> None:
+    """All that a visitor sees before signing in. Raises SettingsError if there is no provider to ask."""
+    st.title("Copperline")
+    require_provider(secrets_files())
+    st.markdown("Sign in with your company account to see the boards of this plant.")
+    st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
+
+
+def who_is_here() -> None:
+    """In the sidebar: name, role, and the way out."""
+    role = "may review and promote" if may_write() else "view only"
+    st.caption(f":material/person: {plain(user_name())}, {role}")
+    if settings().dashboard_sign_in:
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+
+
+def _identity(url: str) -> tuple[int, int] | None:
+    """Of an SQLite file: another one in its place is another warehouse, and a cached connection would not notice."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    try:
+        found = Path(parsed.database).stat()
+    except OSError:
+        return None  # opening it says what is wrong
+    return found.st_dev, found.st_ino
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _reader(url: str, identity: tuple[int, int] | None) -> Engine:
+    return open_warehouse(url, read_only=True, timeout_s=BUSY_SECONDS)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _writer(url: str, identity: tuple[int, int] | None) -> Engine:
+    return open_warehouse(url, timeout_s=BUSY_SECONDS)

@@ -1,0 +1,91 @@
+"""What review found: of each detection, and of each inspection. The latest disposition counts."""
+
+from __future__ import annotations
+
+from sqlalchemy import CTE, ColumnElement, and_, case, func, or_, select, true
+
+from copperline.taxonomy import Call, Disposition
+from copperline.warehouse.tables import defect_logs, dispositions, inspections
+
+GOOD, BAD = "GOOD", "BAD"
+
+
+def detection_verdicts(scope: ColumnElement[bool] | None = None) -> CTE:
+    """For each reviewed detection its latest disposition, of itself or of its whole board.
+
+    Columns: inference_id, inspection_id, detected_class, disposition.
+
+    Args:
+        scope: a condition on `dispositions`; None: all.
+    """
+    newest = (dispositions.c.decided_at.desc(), dispositions.c.disposition_id.desc())
+    ranked = (
+        select(
+            defect_logs.c.inference_id,
+            defect_logs.c.inspection_id,
+            defect_logs.c.detected_class,
+            dispositions.c.disposition,
+            func.row_number().over(partition_by=defect_logs.c.inference_id, order_by=newest).label("age"),
+        )
+        .join(
+            dispositions,
+            and_(
+                dispositions.c.inspection_id == defect_logs.c.inspection_id,
+                or_(dispositions.c.inference_id.is_(None), dispositions.c.inference_id == defect_logs.c.inference_id),
+            ),
+        )
+        .where(true() if scope is None else scope)
+        .subquery()
+    )
+    shown = [column for column in ranked.c if column.name != "age"]
+    return select(*shown).where(ranked.c.age == 1).cte("detection_verdicts")
+
+
+def inspection_verdicts(scope: ColumnElement[bool] | None = None) -> CTE:
+    """For each reviewed inspection whether the board was found GOOD or BAD there; null while only part is judged.
+
+    Columns: inspection_id, verdict. BAD: an ESCAPE, or, of a board that was not passed, one confirmed detection. GOOD:
+    a confirmed PASS, or a board of which all detections are false calls. A WITHHELD board without detections is what
+    the disposition of the whole board says: FALSE_CALL is good, anything else bad.
+    """
+    newest = (dispositions.c.decided_at.desc(), dispositions.c.disposition_id.desc())
+    ranked = (
+        select(
+            dispositions.c.inspection_id,
+            dispositions.c.disposition,
+            func.row_number().over(partition_by=dispositions.c.inspection_id, order_by=newest).label("age"),
+        )
+        .where(dispositions.c.inference_id.is_(None), true() if scope is None else scope)
+        .subquery()
+    )
+    whole = select(ranked.c.inspection_id, ranked.c.disposition).where(ranked.c.age == 1).subquery()
+    found = detection_verdicts(scope)
+    judged = (
+        select(
+            found.c.inspection_id,
+            func.sum(case((found.c.disposition == Disposition.CONFIRMED.value, 1), else_=0)).label("confirmed"),
+            func.sum(case((found.c.disposition == Disposition.FALSE_CALL.value, 1), else_=0)).label("false_calls"),
+        )
+        .group_by(found.c.inspection_id)
+        .subquery()
+    )
+    passed = inspections.c.call == Call.PASS.value
+    verdict = case(
+        (whole.c.disposition == Disposition.ESCAPE.value, BAD),
+        (and_(passed, whole.c.disposition.is_not(None)), GOOD),
+        (passed, None),
+        (judged.c.confirmed > 0, BAD),
+        (judged.c.false_calls == inspections.c.defect_count, GOOD),
+        (inspections.c.defect_count > 0, None),
+        (whole.c.disposition == Disposition.FALSE_CALL.value, GOOD),
+        (whole.c.disposition.is_not(None), BAD),
+        else_=None,
+    )
+    reviewed = select(dispositions.c.inspection_id).where(true() if scope is None else scope)
+    return (
+        select(inspections.c.inspection_id, verdict.label("verdict"))
+        .outerjoin(whole, whole.c.inspection_id == inspections.c.inspection_id)
+        .outerjoin(judged, judged.c.inspection_id == inspections.c.inspection_id)
+        .where(inspections.c.inspection_id.in_(reviewed))
+        .cte("inspection_verdicts")
+    )

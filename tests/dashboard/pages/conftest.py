@@ -1,0 +1,79 @@
+"""A warehouse of made-up rows for the logic of pages: no model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from copperline.data import write_image
+from copperline.detections import Detections
+from copperline.settings import Settings
+from copperline.taxonomy import DEEPPCB, Call, Taxonomy
+from copperline.warehouse import BoardRecord, InspectionRecord, open_warehouse, write_boards, write_inspection
+
+SIZE = 64
+
+
+@dataclass
+class Plant:
+    """Writes inspections into the workspace's warehouse."""
+
+    folder: Path
+    engine: Engine
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "workspace" / "warehouse.db"
+
+    def inspect(
+        self,
+        board_id: str,
+        *classes: str,
+        at: datetime | None = None,
+        line: str | None = "LINE-1",
+        taxonomy: Taxonomy = DEEPPCB,
+        **changes: Any,
+    ) -> InspectionRecord:
+        """One inspection an hour ago, with a detection of each class, and its image on disk."""
+        image = self.folder / "stage" / f"{len(list(self.folder.glob('stage/*')))}.png"
+        write_image(image, np.full((SIZE, SIZE), 255, np.uint8))
+        ids = [taxonomy.by_name(name).id for name in classes]
+        found = Detections.of([[8, 8, 24, 24]] * len(ids), ids, [0.9] * len(ids))
+        moment = at or datetime.now(UTC) - timedelta(hours=1)
+        record = InspectionRecord(
+            f"inspection of {board_id}", board_id, moment, "AOI-1", "pcb-detector", "3",
+            '{"criterion": "recall", "thresholds": {"open": 0.5}}', str(image), "ab" * 32, None, None, None,
+            Call.FAIL if ids else Call.PASS, 12.5, SIZE, SIZE, found,
+        )  # fmt: skip
+        record = replace(record, **changes)
+        if line is not None:
+            write_boards(self.engine, [BoardRecord(board_id, None, line, "Hub", None, moment, None, "real", None)])
+        write_inspection(self.engine, record, taxonomy)
+        return record
+
+
+@pytest.fixture
+def plant(workspace: Path) -> Any:
+    """Empty at first."""
+    engine = open_warehouse(Settings(workspace=workspace).warehouse)
+    yield Plant(workspace.parent, engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def said() -> Callable[[Any], str]:
+    """All that a page says in words; fails if it shows a traceback."""
+
+    def text(app: Any) -> str:
+        assert [error.value for error in app.exception] == []
+        kinds = ("title", "header", "subheader", "markdown", "caption", "error", "warning", "info", "success")
+        return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+    return text
