@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from copperline.dashboard.launch import READ_ONLY, Server, check, command, environment, require_free
+from copperline.dashboard.launch import READ_ONLY, Server, check, command, environment, has_screen, require_free
 from copperline.errors import SettingsError
 from copperline.settings import Settings
 
@@ -126,3 +127,34 @@ def test_it_answers_and_a_signal_to_the_command_ends_the_server_too(
     require_free("127.0.0.1", running.port)
     assert "Traceback" not in output
     assert f"Dashboard: {running.url}" in output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="on other systems the browser is not chosen by BROWSER")
+def test_the_page_is_opened_when_the_server_is_up(start: Callable[..., Any], tmp_path: Path) -> None:
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {seen}.part && mv {seen}.part {seen}\n')
+    browser.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start(
+        *("copperline", "dashboard", "--port", str(port)),
+        port=port,
+        path="/_stcore/health",
+        BROWSER=f"{browser} %s",
+        DISPLAY=":9",
+    )
+    deadline = time.monotonic() + 30
+    while not seen.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert seen.read_text() == f"http://localhost:{port}\n"
+
+
+def test_without_a_screen_no_browser_takes_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not has_screen()
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert has_screen()

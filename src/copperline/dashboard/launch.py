@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,10 +70,9 @@ def command(server: Server) -> list[str]:
     options = {
         "server.address": server.host,
         "server.port": server.port,
-        "server.headless": str(not server.open_browser).lower(),
+        # Otherwise Streamlit asks for an e-mail address at the first start, and shows developers' hints on the page.
+        "server.headless": "true",
         "server.fileWatcherType": "none",
-        # It would ask for an e-mail address at the first start on a machine, and wait.
-        "server.showEmailPrompt": "false",
         "server.maxUploadSize": UPLOAD_MIB,
         "browser.gatherUsageStats": "false",
         "browser.serverPort": server.port,
@@ -121,7 +122,7 @@ def serve(settings: Settings, server: Server) -> int:
     # Without this a service manager's SIGTERM would end this process alone, and leave the server behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(command(server), environment(settings, server))
+        return _run(server, environment(settings, server))
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -165,8 +166,10 @@ def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> Non
         time.sleep(0.1)
 
 
-def _run(arguments: list[str], variables: dict[str, str]) -> int:
-    process = subprocess.Popen(arguments, env=variables)
+def _run(server: Server, variables: dict[str, str]) -> int:
+    process = subprocess.Popen(command(server), env=variables)
+    if server.open_browser and has_screen():
+        threading.Thread(target=_open_when_ready, args=(server, process), daemon=True, name="browser").start()
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -191,6 +194,18 @@ def free_port(first: int = 8501, tries: int = 50) -> int:
         return port
     require_free("127.0.0.1", first + tries - 1)
     return first + tries - 1
+
+
+def has_screen() -> bool:
+    """Whether a browser would have a window: without one, a text browser would take over the terminal."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open_when_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
+    # If it does not come up, its own message on the terminal says why.
+    with contextlib.suppress(SettingsError):
+        _wait_until_healthy(server, process)
+        webbrowser.open(server.url)
 
 
 def require_free(host: str, port: int) -> None:
