@@ -95,3 +95,12 @@ def test_a_promoted_champion_and_a_damaged_one(workspace: Path) -> None:
         file.write_bytes(b"not a model")
     ran = shown("Champion")
     assert "is damaged" in ran.error[0].value
+
+
+def test_the_champions_figures_are_those_of_its_card() -> None:
+    ran = shown("Champion")
+    (figures,) = ran.dataframe
+    by_name = figures.value.set_index("figure")
+    measured = builtin_model("deeppcb").card.metrics["test, with reference"]
+    assert isinstance(measured, dict) and isinstance(measured["map50"], dict)
+    assert by_name.loc["mAP50", "value"] == f"{100 * measured['map50']['value']:.2f} %"

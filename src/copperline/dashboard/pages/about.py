@@ -19,17 +19,18 @@ from copperline.dashboard.facts import (
     workspace_datasets,
 )
 from copperline.dashboard.failures import empty_state, plain, show_failure
+from copperline.dashboard.model_words import FIGURES, interval_of, shown_figures, value_of
 from copperline.dashboard.parts import show_parts
 from copperline.dashboard.structure import Package, imported_by, layers, packages, page_purpose
-from copperline.dashboard.traced import chart
+from copperline.dashboard.traced import NOT_MEASURED, chart
 from copperline.errors import ModelError
 from copperline.licences import Dependency, installed_dependencies
 from copperline.registry import CHAMPION, DescribedModel, ModelCard, describe_model
+from copperline.registry.card_figures import card_measurements
 from copperline.workspace import Workspace
 
 # A promotion is seen after this time at the latest.
 SECONDS = 60
-NOT_MEASURED = "not measured"
 
 
 def page() -> None:
@@ -138,9 +139,28 @@ def _champion() -> None:
         st.caption("Nothing has been promoted yet, so a model that ships with Copperline inspects.")
     st.markdown(plain(card.intended_use))
     st.markdown("\n".join(f"- **{name}**: {plain(value)}" for name, value in _card_facts(card).items()))
+    _measured(card)
     st.markdown("**Limitations**")
     st.markdown("\n".join(f"- {plain(limit)}" for limit in card.limitations) or "None are recorded.")
     links.link("models", "Figures, operating point and all other versions: Models")
+
+
+def _measured(card: ModelCard) -> None:
+    """The figures on the boards furthest from training."""
+    measurements = card_measurements(card)
+    if not measurements:
+        st.markdown(f"**Figures**: {NOT_MEASURED}")
+        return
+    measurement = measurements[0]
+    st.markdown(f"**Figures**, measured on {plain(measurement.measured_on)}, from the model's card")
+    st.dataframe(
+        [
+            {"figure": FIGURES[name][0], "value": value_of(found), "interval": interval_of(found)}
+            for name, found in shown_figures(measurement).items()
+        ],
+        hide_index=True,
+        key="champion-figures",
+    )
 
 
 def _card_facts(card: ModelCard) -> dict[str, str]:
