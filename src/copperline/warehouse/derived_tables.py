@@ -61,7 +61,7 @@ def _count(name: str, comment: str) -> Column[int]:
     return Column(name, Integer, nullable=False, comment=comment)
 
 
-# Name -> what is counted. The definition in SQL of each is in tallies.py.
+# Name -> what is counted. The definition in SQL of each is in definitions.py.
 BOARD_COUNTS = {
     "boards": "Inspected boards",
     "inspections": "Inspections of these boards, repeated ones too",
