@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -217,6 +218,16 @@ def inspection_detections(engine: Engine, inspection_id: str) -> tuple[Detection
         if connection.execute(this).first() is None:
             raise WarehouseError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
         return _detections(connection, this)
+
+
+def detections_of(engine: Engine, rows: Sequence[BoardRow]) -> dict[str, tuple[DetectionRow, ...]]:
+    """Inspection -> its detections, most confident first, of all these boards' latest inspections in one query."""
+    found: dict[str, list[DetectionRow]] = {row.inspection_id: [] for row in rows}
+    these = select(inspections.c.inspection_id).where(inspections.c.inspection_id.in_(found))
+    with read_transaction(engine) as connection:
+        for detection in _detections(connection, these):
+            found[detection.inspection_id].append(detection)
+    return {key: tuple(detections) for key, detections in found.items()}
 
 
 def _detections(connection: Connection, these: Select[Any]) -> tuple[DetectionRow, ...]:

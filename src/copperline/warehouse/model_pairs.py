@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, an
 
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse.engine import read_transaction
+from copperline.warehouse.plant import statement_text
 from copperline.warehouse.tables import defect_logs, dispositions, inspections
 
 WINDOW = 20_000
@@ -130,7 +131,7 @@ def boards_of_two_models(
         other_reference=sum(not board.same_reference for board in newest.values()),
         window=window,
         complete=beyond is None,
-        statement=str(query.compile(engine, compile_kwargs={"literal_binds": True})),
+        statement=statement_text(engine, query),
     )
 
 

@@ -13,20 +13,30 @@ from sqlalchemy.sql.functions import FunctionElement
 from copperline.warehouse.tables import UtcDateTime
 
 
-class hour_of(FunctionElement[datetime]):  # noqa: N801  # it reads as the SQL function that it is
+class _StartOf(FunctionElement[datetime]):
+    """The start of the `unit` that a time lies in; SQLite keeps `kept` characters of the time and puts `rest` after."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    unit: str
+    kept: int
+    rest: str
+
+
+class hour_of(_StartOf):  # noqa: N801  # it reads as the SQL function that it is
     """The start of the hour that a time lies in: `hour_of(column)`."""
 
-    type = UtcDateTime()
     inherit_cache = True
     name = "hour_of"
+    unit, kept, rest = "hour", 13, ":00:00.000000"
 
 
-class day_of(FunctionElement[datetime]):  # noqa: N801
+class day_of(_StartOf):  # noqa: N801
     """The start of the UTC day that a time lies in: `day_of(column)`."""
 
-    type = UtcDateTime()
     inherit_cache = True
     name = "day_of"
+    unit, kept, rest = "day", 10, " 00:00:00.000000"
 
 
 class whole(FunctionElement[int]):  # noqa: N801
@@ -37,25 +47,15 @@ class whole(FunctionElement[int]):  # noqa: N801
     name = "whole"
 
 
-@compiles(hour_of)
-def _hour(element: hour_of, compiler: SQLCompiler, **how: Any) -> str:
-    return f"date_trunc('hour', {compiler.process(element.clauses, **how)})"
+@compiles(_StartOf)
+def _start(element: _StartOf, compiler: SQLCompiler, **how: Any) -> str:
+    return f"date_trunc('{element.unit}', {compiler.process(element.clauses, **how)})"
 
 
-@compiles(hour_of, "sqlite")
-def _hour_sqlite(element: hour_of, compiler: SQLCompiler, **how: Any) -> str:
+@compiles(_StartOf, "sqlite")
+def _start_sqlite(element: _StartOf, compiler: SQLCompiler, **how: Any) -> str:
     # As SQLAlchemy writes times there: 2026-03-01 12:34:56.000000.
-    return f"(substr({compiler.process(element.clauses, **how)}, 1, 13) || ':00:00.000000')"
-
-
-@compiles(day_of)
-def _day(element: day_of, compiler: SQLCompiler, **how: Any) -> str:
-    return f"date_trunc('day', {compiler.process(element.clauses, **how)})"
-
-
-@compiles(day_of, "sqlite")
-def _day_sqlite(element: day_of, compiler: SQLCompiler, **how: Any) -> str:
-    return f"(substr({compiler.process(element.clauses, **how)}, 1, 10) || ' 00:00:00.000000')"
+    return f"(substr({compiler.process(element.clauses, **how)}, 1, {element.kept}) || '{element.rest}')"
 
 
 @compiles(whole)

@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, ScalarSelect, Select, and_, distinct, exists, func, select, true
+from sqlalchemy import ColumnElement, Engine, ScalarSelect, Select, and_, distinct, exists, func, select
 
 from copperline.taxonomy import Call
-from copperline.warehouse.board_filter import HOUR, BoardFilter
+from copperline.warehouse.board_filter import HOUR, BoardFilter, within
 from copperline.warehouse.boards import BoardRow, board_rows, select_boards
 from copperline.warehouse.derived_tables import board_states, hourly_boards
 from copperline.warehouse.engine import read_transaction
+from copperline.warehouse.plant import boards_by
 from copperline.warehouse.tables import dispositions, inspections
 
 # A day of production: a sample of everything would be a sort of everything.
@@ -93,10 +94,6 @@ def queue_query(queue: Queue, chosen: BoardFilter, *, reviewer: str, limit: int 
 
 def review_progress(engine: Engine, chosen: BoardFilter) -> ReviewProgress:
     """How far review is, by the counts of the boards and by what was decided in the same period."""
-    counts = hourly_boards.c
-    boards = select(
-        func.sum(counts.awaiting_review), func.sum(counts.failed + counts.withheld - counts.awaiting_review)
-    ).where(chosen.condition(hourly_boards))
     number = func.count(distinct(dispositions.c.inspection_id))
     in_period = _decided_in(chosen)
     by_reviewer = (
@@ -106,10 +103,11 @@ def review_progress(engine: Engine, chosen: BoardFilter) -> ReviewProgress:
         .order_by(number.desc(), dispositions.c.reviewer)
     )
     with read_transaction(engine) as connection:
-        awaiting, reviewed = connection.execute(boards).one()
+        counts = boards_by(connection, chosen)[()]
         decided = connection.execute(select(number).where(in_period)).scalar_one()
         people = {reviewer: int(count) for reviewer, count in connection.execute(by_reviewer)}
-    return ReviewProgress(int(awaiting or 0), int(reviewed or 0), int(decided), people)
+    reviewed = counts.failed + counts.withheld - counts.awaiting_review
+    return ReviewProgress(counts.awaiting_review, reviewed, int(decided), people)
 
 
 def judgements_query(chosen: BoardFilter) -> Select[Any]:
@@ -157,12 +155,7 @@ def clock_ahead(engine: Engine, now: datetime) -> dict[str, tuple[int, datetime]
 
 
 def _decided_in(chosen: BoardFilter) -> ColumnElement[bool]:
-    at = dispositions.c.decided_at
-    return and_(
-        true(),
-        *([at >= chosen.since] if chosen.since else []),
-        *([at < chosen.until] if chosen.until else []),
-    )
+    return within(dispositions.c.decided_at, chosen.since, chosen.until)
 
 
 def _to_waiting_hours(engine: Engine, chosen: BoardFilter) -> BoardFilter | None:

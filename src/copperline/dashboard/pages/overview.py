@@ -34,8 +34,8 @@ from copperline.warehouse import (
     boards_query,
     clock_ahead,
     count_boards,
+    detections_of,
     extent,
-    inspection_detections,
     list_boards,
     statement_text,
     trace_board,
@@ -235,10 +235,9 @@ def _boards_of(chosen: BoardFilter, line: str, name: str) -> None:
     engine = session.engine()
     of_cell = chosen.of(line, name)
     listed = list_boards(engine, of_cell, limit=DRILL_DOWN)
-    found = {row.inspection_id: inspection_detections(engine, row.inspection_id) for row in listed}
     real = {
         key: tuple(d for d in all_ if d.defect_class == name and d.disposition is not Disposition.FALSE_CALL)
-        for key, all_ in found.items()
+        for key, all_ in detections_of(engine, listed).items()
     }
     rows = [row for row in listed if real[row.inspection_id]]
     newest = f" of the newest {DRILL_DOWN}" if len(listed) == DRILL_DOWN else ""
@@ -290,11 +289,7 @@ def _recent(chosen: BoardFilter) -> None:
     if not rows:
         st.caption("None in this view.")
         return
-    board_table(
-        rows,
-        key="recent",
-        detections={row.inspection_id: inspection_detections(engine, row.inspection_id) for row in rows},
-    )
+    board_table(rows, key="recent", detections=detections_of(engine, rows))
     footnote(
         "The newest first, by their first inspection; times are those of the latest one.",
         "Boards with a detection of the chosen classes in their latest inspection.",
