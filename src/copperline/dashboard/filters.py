@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import streamlit as st
+from sqlalchemy import Engine
 
 from copperline.dashboard import session
+from copperline.dashboard.failures import empty_state
 from copperline.dashboard.period import Period, bounds
-from copperline.warehouse import BoardFilter, Extent, ModelVersionKey
+from copperline.warehouse import BoardFilter, Extent, ModelVersionKey, extent
 
 UNKNOWN = "unknown"
 CLASSES_HELP = "For counts of defects and lists of boards. A call is made for all classes together."
@@ -34,6 +36,20 @@ class View:
         settings = session.settings()
         since, until = bounds(self.period, now, session.time_zone(), settings.shift_starts, self.dates)
         return replace(self, chosen=replace(self.chosen, since=since, until=until))
+
+
+def inspected(engine: Engine, empty: str, *, next_step: str, command: str) -> Extent | None:
+    """What there is to choose from; None while no board has been inspected, and then the page has said so.
+
+    Args:
+        empty: what the page says then.
+        next_step, command: what to do, as in `empty_state`.
+    """
+    found = extent(engine)
+    if found.first_hour is None:
+        empty_state(empty, next_step=next_step, command=command)
+        return None
+    return found
 
 
 def choose(found: Extent, *, classes: bool = True, default: Period = Period.WEEK) -> View:

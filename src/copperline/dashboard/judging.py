@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -37,6 +38,18 @@ class Pictures:
 
     test: Image | str
     reference: Image | str
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A button that decides the whole board."""
+
+    disposition: Disposition
+    label: str
+    shortcut: str
+    icon: str
+    type: Literal["primary", "secondary"] = "secondary"
+    hint: str | None = None
 
 
 def pictures_of(inspection: InspectionTrace) -> Pictures:
@@ -87,44 +100,23 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
     key = inspection.inspection_id
     allowed = session.may_write()
     note = st.text_input("Note", key=f"note-{key}", max_chars=NOTE_LENGTH, disabled=not allowed)
-    decided: list[Judgement] | None = None
+    pressed: Disposition | None = None
     with st.container(horizontal=True):
-        if inspection.call is Call.PASS:
-            good = st.button(
-                "Good, as called",
-                shortcut=KEYS["confirm"],
-                icon=":material/thumb_up:",
+        for choice in _choices(inspection):
+            if st.button(
+                choice.label,
+                shortcut=choice.shortcut,
+                icon=choice.icon,
+                type=choice.type,
                 disabled=not allowed,
-                key=f"y-{key}",
-            )
-            decided = [Judgement(key, Disposition.CONFIRMED, note=note or None)] if good else decided
-        else:
-            bad = st.button(
-                "Defect" if len(inspection.detections) <= 1 else "All are defects",
-                shortcut=KEYS["confirm"],
-                icon=":material/check:",
-                type="primary",
-                disabled=not allowed,
-                key=f"y-{key}",
-            )
-            false = st.button(
-                "False call", shortcut=KEYS["false"], icon=":material/close:", disabled=not allowed, key=f"n-{key}"
-            )
-            decided = [Judgement(key, Disposition.CONFIRMED, note=note or None)] if bad else decided
-            decided = [Judgement(key, Disposition.FALSE_CALL, note=note or None)] if false else decided
-        if inspection.call is not Call.FAIL:
-            escaped = st.button(
-                "Escape: it is bad",
-                shortcut=KEYS["escape"],
-                icon=":material/priority_high:",
-                disabled=not allowed,
-                key=f"e-{key}",
-                help="A defect that the machine did not report.",
-            )
-            decided = [Judgement(key, Disposition.ESCAPE, note=note or None)] if escaped else decided
+                key=f"{choice.shortcut}-{key}",
+                help=choice.hint,
+            ):
+                pressed = choice.disposition
         skipped = skippable and st.button("Skip", shortcut=KEYS["skip"], icon=":material/skip_next:", key=f"s-{key}")
     if not allowed:
         st.caption("You may look, not decide: see About, or ask who runs this dashboard.")
+    decided = None if pressed is None else [Judgement(key, pressed, note=note or None)]
     if len(inspection.detections) > 0 and not isinstance(pictures.test, str):
         one_by_one = _judge_each(inspection, pictures, note, allowed=allowed)
         decided = one_by_one if one_by_one is not None else decided
@@ -132,6 +124,25 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
         record_dispositions(session.writer(), decided, reviewer)
         st.toast(f"Recorded: {_summary(decided)}, by {plain(reviewer)}", icon=":material/save:")
     return decided is not None or bool(skipped)
+
+
+def _choices(inspection: InspectionTrace) -> list[_Choice]:
+    """What the whole board can be found to be, by its call."""
+    escape = _Choice(
+        Disposition.ESCAPE,
+        "Escape: it is bad",
+        KEYS["escape"],
+        ":material/priority_high:",
+        hint="A defect that the machine did not report.",
+    )
+    if inspection.call is Call.PASS:
+        return [_Choice(Disposition.CONFIRMED, "Good, as called", KEYS["confirm"], ":material/thumb_up:"), escape]
+    label = "Defect" if len(inspection.detections) <= 1 else "All are defects"
+    found = [
+        _Choice(Disposition.CONFIRMED, label, KEYS["confirm"], ":material/check:", type="primary"),
+        _Choice(Disposition.FALSE_CALL, "False call", KEYS["false"], ":material/close:"),
+    ]
+    return found if inspection.call is Call.FAIL else [*found, escape]
 
 
 def _judge_each(inspection: InspectionTrace, pictures: Pictures, note: str, *, allowed: bool) -> list[Judgement] | None:

@@ -12,7 +12,7 @@ from copperline.dashboard.board_table import board_table
 from copperline.dashboard.charts_plant import confidence_chart, pareto_chart, rate_grid, trend_chart
 from copperline.dashboard.exports import csv_bytes
 from copperline.dashboard.failures import empty_state, failures_shown, plain
-from copperline.dashboard.filters import View, choose, name_or_unknown, period_text
+from copperline.dashboard.filters import View, choose, inspected, name_or_unknown, period_text
 from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.overview_data import OverviewData, read_overview
 from copperline.dashboard.period import Period
@@ -35,7 +35,6 @@ from copperline.warehouse import (
     clock_ahead,
     count_boards,
     detections_of,
-    extent,
     list_boards,
     statement_text,
     trace_board,
@@ -53,15 +52,14 @@ PARETO_WIDTH = 400
 
 def page() -> None:
     """Draws the page."""
-    engine = session.engine()
-    found = extent(engine)
-    if found.first_hour is None:
-        empty_state(
-            "No board has been inspected yet",
-            next_step="As soon as boards are inspected they are counted here. Begin with a demonstration, or with a "
-            "folder of your own images:",
-            command="copperline demo\ncopperline inspect FOLDER --reference GOLDEN_FOLDER",
-        )
+    found = inspected(
+        session.engine(),
+        "No board has been inspected yet",
+        next_step="As soon as boards are inspected they are counted here. Begin with a demonstration, or with a "
+        "folder of your own images:",
+        command="copperline demo\ncopperline inspect FOLDER --reference GOLDEN_FOLDER",
+    )
+    if found is None:
         return
     view = choose(found)
     with st.sidebar:

@@ -9,8 +9,8 @@ import streamlit as st
 from copperline.dashboard import session
 from copperline.dashboard.charts_control import control_chart
 from copperline.dashboard.drift_view import drift_view
-from copperline.dashboard.failures import empty_state, plain
-from copperline.dashboard.filters import choose, name_or_unknown, period_text
+from copperline.dashboard.failures import plain
+from copperline.dashboard.filters import choose, inspected, name_or_unknown, period_text
 from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period
 from copperline.dashboard.traced import NOT_MEASURED, footnote, value_text
@@ -21,7 +21,6 @@ from copperline.warehouse import (
     BoardFilter,
     boards_by,
     count_boards,
-    extent,
     read_transaction,
     statement_text,
 )
@@ -36,14 +35,13 @@ DPMO_COUNTS = ("rated_defects", "opportunities", "rated_boards", "boards")
 
 def page() -> None:
     """Draws the page."""
-    engine = session.engine()
-    found = extent(engine)
-    if found.first_hour is None:
-        empty_state(
-            "No board has been inspected yet",
-            next_step="A control chart needs some twenty hours, shifts or days of inspected boards.",
-            command="copperline demo",
-        )
+    found = inspected(
+        session.engine(),
+        "No board has been inspected yet",
+        next_step="A control chart needs some twenty hours, shifts or days of inspected boards.",
+        command="copperline demo",
+    )
+    if found is None:
         return
     view = choose(found, classes=False, default=Period.MONTH)
     chosen = view.chosen

@@ -6,8 +6,8 @@ import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.board_table import board_link
-from copperline.dashboard.failures import empty_state, plain
-from copperline.dashboard.filters import choose, name_or_unknown, period_text
+from copperline.dashboard.failures import plain
+from copperline.dashboard.filters import choose, inspected, name_or_unknown, period_text
 from copperline.dashboard.judging import call_badge, judge, pictures_of, show_pictures
 from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period, bounds
@@ -26,7 +26,6 @@ from copperline.warehouse import (
     BoardRow,
     Queue,
     count_boards,
-    extent,
     judgements_query,
     next_for_review,
     plant_counts,
@@ -54,14 +53,13 @@ REVIEW_FIGURES = ("false_call_rate", "escape_rate", "reviewed_yield")
 
 def page() -> None:
     """Draws the page."""
-    engine = session.engine()
-    found = extent(engine)
-    if found.first_hour is None:
-        empty_state(
-            "Nothing to review",
-            next_step="Boards that the detector fails or withholds come here.",
-            command="copperline inspect FOLDER --reference GOLDEN_FOLDER",
-        )
+    found = inspected(
+        session.engine(),
+        "Nothing to review",
+        next_step="Boards that the detector fails or withholds come here.",
+        command="copperline inspect FOLDER --reference GOLDEN_FOLDER",
+    )
+    if found is None:
         return
     chosen = choose(found, classes=False, default=Period.MONTH).chosen
     st.caption(period_text(chosen))
