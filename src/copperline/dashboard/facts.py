@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from copperline.data import SPLITS, SavedDataset, saved_dataset
-from copperline.data.store import DATASET_FILE
+from copperline.data.store import saved_datasets
 from copperline.errors import DataError
 from copperline.registry import BUILTIN, ModelCard, builtin_model, builtin_models
 from copperline.warehouse import SCHEMA_VERSION
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 def workspace_datasets(datasets: Path) -> tuple[WorkspaceDataset, ...]:
     """The data sets below the folder `datasets`, sorted by name; a damaged one with its error."""
-    return tuple(_read(file.parent) for file in sorted(datasets.glob(f"*/{DATASET_FILE}")))
+    return tuple(_read(folder) for folder in saved_datasets(datasets))
 
 
 def split_table(facts: SavedDataset) -> list[Row]:

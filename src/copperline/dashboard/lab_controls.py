@@ -14,14 +14,13 @@ from copperline.dashboard.lab_sources import (
     LabSource,
     inspected_source,
     is_gone,
-    saved_datasets,
     stage_source,
     synthetic_source,
     upload_source,
 )
 from copperline.data import BoardDataset
 from copperline.data.images import IMAGE_SUFFIXES, MAX_SIDE
-from copperline.data.store import DATASET_FILE, load_saved
+from copperline.data.store import DATASET_FILE, load_saved, saved_datasets
 from copperline.errors import ModelError, WarehouseError
 from copperline.inspection import Detector
 from copperline.model_info import OperatingPoint

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from copperline.data import BoardPair
 from copperline.data.images import Image, decode_image, require_same_size, to_grey
-from copperline.data.store import DATASET_FILE
 from copperline.data.synthetic import synthetic_pair
 from copperline.detections import Detections
 from copperline.errors import DataError
@@ -105,11 +104,6 @@ def synthetic_source(seed: int, size: int, *, defective: bool = True) -> LabSour
         return _board(name, _drawn(f"{name}_test", test), _drawn(f"{name}_temp", reference), Truth(labels, DEEPPCB))
 
     return LabSource(("synthetic", seed, size, defective), name, load)
-
-
-def saved_datasets(folder: Path) -> tuple[Path, ...]:
-    """The data sets that were imported into `folder`, by name; empty without the folder."""
-    return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
 
 
 def is_gone(row: BoardRow) -> bool:

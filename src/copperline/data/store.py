@@ -110,6 +110,11 @@ def saved_dataset(folder: str | Path) -> SavedDataset:
     )
 
 
+def saved_datasets(folder: Path) -> tuple[Path, ...]:
+    """The data sets that were imported into `folder`, by name; empty without the folder."""
+    return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
+
+
 def save_dataset(
     dataset: BoardDataset, report: ImportReport, folder: str | Path, *, overwrite: bool = False
 ) -> BoardDataset:
