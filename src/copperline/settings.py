@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
     registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
+    stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
@@ -105,6 +106,11 @@ class Settings(BaseSettings):
     def registry(self) -> str:
         """MLflow tracking and registry URI."""
         return self.registry_uri or f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+
+    @property
+    def stage(self) -> Path:
+        """Folder of the images that the line hands in, absolute."""
+        return (self.stage_folder or self.workspace / "stage").absolute()
 
     @cached_property
     def taxonomy(self) -> Taxonomy:

@@ -69,9 +69,14 @@ def read_image(path: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
     return _decode(data, path, bare_ok)
 
 
-def decode_image(data: bytes, where: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
-    """As `read_image`, from the bytes of an image file; `where` names them in errors."""
-    _check_size(io.BytesIO(data), where)
+def decode_image(
+    data: bytes, where: str | os.PathLike[str], *, bare_ok: bool = False, max_pixels: int | None = None
+) -> Image:
+    """As `read_image`, from the bytes of an image file; `where` names them in errors.
+
+    `max_pixels` refuses an image with more, by its header, before any memory is spent; None: no limit but the side's.
+    """
+    _check_size(io.BytesIO(data), where, max_pixels)
     return _decode(data, where, bare_ok)
 
 
@@ -143,7 +148,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         raise DataError(f"the file cannot be read ({error.strerror})", where=path, fix="check the path") from error
 
 
-def _check_size(stream: IO[bytes], where: str | os.PathLike[str]) -> None:
+def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: int | None = None) -> None:
     """Reads the header only, and leaves the stream at its start."""
     width, height = _header_size(stream, where)
     if min(width, height) < MIN_SIDE:
@@ -157,6 +162,12 @@ def _check_size(stream: IO[bytes], where: str | os.PathLike[str]) -> None:
             f"expected at most {MAX_SIDE:,} pixels a side, found {width:,} x {height:,}",
             where=where,
             fix="export the board in smaller tiles and inspect those",
+        )
+    if max_pixels is not None and width * height > max_pixels:
+        raise DataError(
+            f"expected at most {max_pixels:,} pixels, found {width:,} x {height:,}",
+            where=where,
+            fix="send the board in smaller tiles, or raise the limit",
         )
     stream.seek(0)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, exists, func, select, true
 
 from copperline.errors import WarehouseError
 from copperline.taxonomy import Call, Disposition
@@ -60,7 +60,7 @@ class DetectionRow:
 
 @dataclass(frozen=True, slots=True)
 class DispositionRow:
-    """What somebody decided; `inference_id` None: of the whole board."""
+    """What somebody decided; `inference_id` None: of the whole board. For `corrected_class` and `box` see Judgement."""
 
     disposition_id: str
     inspection_id: str
@@ -69,6 +69,8 @@ class DispositionRow:
     reviewer: str
     decided_at: datetime
     note: str | None
+    corrected_class: str | None
+    box: tuple[float, float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class InspectionTrace:
     latency_ms: float
     brightness: float | None
     contrast: float | None
+    width: int | None
+    height: int | None
+    reference_id: str | None
+    conditioning: str | None
     verdict: str | None
     detections: tuple[DetectionRow, ...]
     dispositions: tuple[DispositionRow, ...]
@@ -183,10 +189,7 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
                 fix="give the board_id as in the table inspections",
             )
         found = _detections(connection, these)
-        said = [
-            DispositionRow(**{**row, "disposition": Disposition(row["disposition"])})
-            for row in connection.execute(decided).mappings()
-        ]
+        said = [_disposition(row) for row in connection.execute(decided).mappings()]
         metadata = (
             connection.execute(select(pcb_metadata).where(pcb_metadata.c.board_id == board_id)).mappings().first()
         )
@@ -209,6 +212,18 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
             for row in rows
         ),
     )
+
+
+def find_inspection(engine: Engine, inspection_id: str) -> tuple[BoardTrace, InspectionTrace]:
+    """An inspection, and its board; raises WarehouseError if there is no such inspection."""
+    with read_transaction(engine) as connection:
+        board_id = connection.execute(
+            select(inspections.c.board_id).where(inspections.c.inspection_id == inspection_id)
+        ).scalar_one_or_none()
+    if board_id is None:
+        raise WarehouseError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
+    board = trace_board(engine, board_id)
+    return board, next(i for i in board.inspections if i.inspection_id == inspection_id)
 
 
 def inspection_detections(engine: Engine, inspection_id: str) -> tuple[DetectionRow, ...]:
@@ -251,6 +266,13 @@ def _detections(connection: Connection, these: Select[Any]) -> tuple[DetectionRo
         DetectionRow(key, of, name, float(confidence), (x, y, w, h), None if said is None else Disposition(said))
         for key, of, name, confidence, x, y, w, h, said in connection.execute(query)
     )
+
+
+def _disposition(row: RowMapping) -> DispositionRow:
+    x, y, width, height = (row[f"bbox_{name}"] for name in ("x_center", "y_center", "width", "height"))
+    kept = {name: row[name] for name in DispositionRow.__dataclass_fields__ if name not in ("disposition", "box")}
+    box = None if x is None else (x, y, width, height)
+    return DispositionRow(**kept, disposition=Disposition(row["disposition"]), box=box)
 
 
 def _board_rows(connection: Connection, query: Select[Any]) -> tuple[BoardRow, ...]:

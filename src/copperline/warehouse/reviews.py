@@ -16,6 +16,7 @@ from copperline.warehouse.failures import place
 from copperline.warehouse.tables import defect_logs, dispositions, inspections
 from copperline.warehouse.tallies import kept
 
+_BOX = ("bbox_x_center", "bbox_y_center", "bbox_width", "bbox_height")
 # What a whole board cannot be, by its call.
 _IMPOSSIBLE = {Disposition.FALSE_CALL: Call.PASS, Disposition.ESCAPE: Call.FAIL}
 
@@ -27,12 +28,16 @@ class Judgement:
     Attributes:
         inference_id: the detection that is judged; None: the whole board.
         note: in the reviewer's words.
+        corrected_class: what the defect really is, where the class was wrong or, with an ESCAPE, was not seen.
+        box: where it really is: x_center, y_center, width, height as fractions of the image.
     """
 
     inspection_id: str
     disposition: Disposition
     inference_id: str | None = None
     note: str | None = None
+    corrected_class: str | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 def record_disposition(
@@ -65,7 +70,8 @@ def record_dispositions(
 
     Raises:
         WarehouseError: there is no such inspection or detection, or a disposition contradicts the call (a PASS cannot
-            be a false call, nor a FAIL an escape; a detection cannot be an escape). Nothing was written.
+            be a false call, nor a FAIL an escape; a detection cannot be an escape; what is no defect has neither class
+            nor box). Nothing was written.
     """
     if not reviewer.strip():
         raise WarehouseError("expected the name of a reviewer, found none", fix="say who decided")
@@ -79,6 +85,8 @@ def record_dispositions(
             "reviewer": reviewer,
             "decided_at": moment + timedelta(microseconds=position),
             "note": judgement.note,
+            "corrected_class": judgement.corrected_class,
+            **dict(zip(_BOX, judgement.box or (None,) * 4, strict=True)),
         }
         for position, judgement in enumerate(judgements)
     ]
@@ -92,6 +100,7 @@ def record_dispositions(
 
 def _judged_board(connection: Connection, where: str, judgement: Judgement) -> str:
     """The board of a judgement that may be recorded."""
+    _check_correction(where, judgement)
     key = judgement.inspection_id
     found = connection.execute(
         select(inspections.c.board_id, inspections.c.call).where(inspections.c.inspection_id == key)
@@ -110,6 +119,28 @@ def _judged_board(connection: Connection, where: str, judgement: Judgement) -> s
             fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE",
         )
     return str(board_id)
+
+
+def _check_correction(where: str, judgement: Judgement) -> None:
+    if judgement.corrected_class is None and judgement.box is None:
+        return
+    of_one_defect = judgement.inference_id is not None or judgement.disposition is Disposition.ESCAPE
+    if judgement.disposition is Disposition.FALSE_CALL or not of_one_defect:
+        raise WarehouseError(
+            f"expected a class or box with a confirmed detection or an escape, found them with "
+            f"{judgement.disposition.value} of {'a detection' if judgement.inference_id else 'a whole board'}",
+            where=where,
+            fix="leave them out, or name the detection that they are of",
+        )
+    if judgement.box is not None:
+        x, y, width, height = judgement.box
+        # As `not (... <= ...)`, so that what is no number is refused too.
+        if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < width <= 1 and 0 < height <= 1):
+            raise WarehouseError(
+                f"expected a box as x_center, y_center, width, height in fractions of the image, found {judgement.box}",
+                where=where,
+                fix="divide by the image's width and height",
+            )
 
 
 def _check_detection(connection: Connection, where: str, judgement: Judgement, inference_id: str) -> None:

@@ -103,6 +103,10 @@ inspections = Table(
     Column("latency_ms", Double, nullable=False, comment="Milliseconds from image to call"),
     Column("brightness", Double, comment="Mean grey level of the test image, 0-255; null: not measured"),
     Column("contrast", Double, comment="Standard deviation of the test image's grey levels; null: not measured"),
+    Column("width", Integer, comment="Of the test image, px; null: not recorded"),
+    Column("height", Integer, comment="Of the test image, px; null: not recorded"),
+    Column("reference_id", ID, comment="Golden reference of the library; null: none, or one from outside it"),
+    Column("conditioning", Text, comment="JSON: how both images were brought to the model's form; null: as they were"),
     comment="One row for every inspected board, the good ones too",
 )
 
@@ -151,5 +155,10 @@ dispositions = Table(
     Column("reviewer", NAME, nullable=False, comment="Who judged"),
     Column("decided_at", UtcDateTime, nullable=False, comment="UTC; the latest counts"),
     Column("note", Text, comment="In the reviewer's words"),
+    Column("corrected_class", NAME, comment="What the defect really is; null: as detected"),
+    Column("bbox_x_center", Double, comment="Where it really is, / image width; null: as detected, or not said"),
+    Column("bbox_y_center", Double, comment="/ image height"),
+    Column("bbox_width", Double, comment="/ image width"),
+    Column("bbox_height", Double, comment="/ image height"),
     comment="What people decided of machine calls; rows are only ever added",
 )

@@ -1,0 +1,1 @@
+"""Who may do what: keys of the HTTP service, and the log of what was done."""

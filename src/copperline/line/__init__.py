@@ -1,0 +1,15 @@
+"""The line: boards as stations hand them in become inspections, for the HTTP service and for the watched folder."""
+
+from copperline.line.documents import InspectionDocument
+from copperline.line.inspector import Answer, LineInspector, Prepared, Submission
+from copperline.line.references import GoldenReference, ReferenceShelf
+
+__all__ = [
+    "Answer",
+    "GoldenReference",
+    "InspectionDocument",
+    "LineInspector",
+    "Prepared",
+    "ReferenceShelf",
+    "Submission",
+]
