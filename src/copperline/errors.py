@@ -62,3 +62,7 @@ class TrainingError(CopperlineError):
 
 class WarehouseError(CopperlineError):
     """The warehouse cannot be opened, read or written, or a query is not allowed."""
+
+
+class NotFoundError(WarehouseError):
+    """What was asked for by its id is not in the warehouse."""

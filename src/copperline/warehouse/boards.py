@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, exists, func, select, true
 
-from copperline.errors import WarehouseError
+from copperline.errors import NotFoundError
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse.board_filter import BoardFilter
 from copperline.warehouse.derived_tables import board_states, hourly_boards, hourly_defects
@@ -168,7 +168,7 @@ def board_rows(engine: Engine, query: Select[Any]) -> tuple[BoardRow, ...]:
 
 
 def trace_board(engine: Engine, board_id: str) -> BoardTrace:
-    """All that is known of a board; raises WarehouseError if it was never inspected."""
+    """All that is known of a board; raises NotFoundError if it was never inspected."""
     of_board = inspections.c.board_id == board_id
     these = select(inspections.c.inspection_id).where(of_board)
     verdict = inspection_verdicts(dispositions.c.inspection_id.in_(these))
@@ -183,7 +183,7 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
     with read_transaction(engine) as connection:
         rows = connection.execute(query).mappings().all()
         if not rows:
-            raise WarehouseError(
+            raise NotFoundError(
                 f"expected an inspected board, found no {board_id!r}",
                 where=place(engine.url),
                 fix="give the board_id as in the table inspections",
@@ -215,23 +215,23 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
 
 
 def find_inspection(engine: Engine, inspection_id: str) -> tuple[BoardTrace, InspectionTrace]:
-    """An inspection, and its board; raises WarehouseError if there is no such inspection."""
+    """An inspection, and its board; raises NotFoundError if there is no such inspection."""
     with read_transaction(engine) as connection:
         board_id = connection.execute(
             select(inspections.c.board_id).where(inspections.c.inspection_id == inspection_id)
         ).scalar_one_or_none()
     if board_id is None:
-        raise WarehouseError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
+        raise NotFoundError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
     board = trace_board(engine, board_id)
     return board, next(i for i in board.inspections if i.inspection_id == inspection_id)
 
 
 def inspection_detections(engine: Engine, inspection_id: str) -> tuple[DetectionRow, ...]:
-    """The detections of one inspection, most confident first; raises WarehouseError if there is no such inspection."""
+    """The detections of one inspection, most confident first; raises NotFoundError if there is no such inspection."""
     this = select(inspections.c.inspection_id).where(inspections.c.inspection_id == inspection_id)
     with read_transaction(engine) as connection:
         if connection.execute(this).first() is None:
-            raise WarehouseError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
+            raise NotFoundError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
         return _detections(connection, this)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Engine, and_, func, insert, select, true, update
 
-from copperline.errors import WarehouseError
+from copperline.errors import NotFoundError, WarehouseError
 from copperline.warehouse.engine import read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.line_tables import golden_references
@@ -84,7 +84,7 @@ def retire_reference(engine: Engine, reference_id: str) -> ReferenceRecord:
     """Takes a version out of use; the one before it, if it is in use, counts again. Inspections keep naming it.
 
     Raises:
-        WarehouseError: there is no such reference.
+        NotFoundError: there is no such reference.
     """
     with write_transaction(engine) as connection:
         connection.execute(
@@ -96,10 +96,10 @@ def retire_reference(engine: Engine, reference_id: str) -> ReferenceRecord:
 
 
 def get_reference(engine: Engine, reference_id: str) -> ReferenceRecord:
-    """Raises WarehouseError if there is none."""
+    """Raises NotFoundError if there is none."""
     found = _select(engine, golden_references.c.reference_id == reference_id)
     if not found:
-        raise WarehouseError(
+        raise NotFoundError(
             f"expected a reference of the golden library, found no {reference_id!r}",
             where=place(engine.url),
             fix="list them with `copperline references list`",

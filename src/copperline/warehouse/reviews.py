@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from copperline.errors import WarehouseError
+from copperline.errors import NotFoundError, WarehouseError
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse.engine import write_transaction
 from copperline.warehouse.failures import place
@@ -69,7 +69,8 @@ def record_dispositions(
         The new disposition_ids.
 
     Raises:
-        WarehouseError: there is no such inspection or detection, or a disposition contradicts the call (a PASS cannot
+        NotFoundError: there is no such inspection or detection.
+        WarehouseError: a disposition contradicts the call (a PASS cannot
             be a false call, nor a FAIL an escape; a detection cannot be an escape; what is no defect has neither class
             nor box). Nothing was written.
     """
@@ -106,9 +107,7 @@ def _judged_board(connection: Connection, where: str, judgement: Judgement) -> s
         select(inspections.c.board_id, inspections.c.call).where(inspections.c.inspection_id == key)
     ).one_or_none()
     if found is None:
-        raise WarehouseError(
-            f"expected a known inspection, found no {key!r}", where=where, fix="give its inspection_id"
-        )
+        raise NotFoundError(f"expected a known inspection, found no {key!r}", where=where, fix="give its inspection_id")
     board_id, call = found
     if judgement.inference_id is not None:
         _check_detection(connection, where, judgement, judgement.inference_id)
@@ -148,7 +147,7 @@ def _check_detection(connection: Connection, where: str, judgement: Judgement, i
         select(defect_logs.c.inspection_id).where(defect_logs.c.inference_id == inference_id)
     ).scalar_one_or_none()
     if owner != judgement.inspection_id:
-        raise WarehouseError(
+        raise NotFoundError(
             f"expected a detection of inspection {judgement.inspection_id}, found no {inference_id!r} in it",
             where=where,
             fix="give its inference_id, or none for the whole board",
