@@ -25,7 +25,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "Network": ("yolo", "runtime"),
     "Boards": ("data", "reference"),
     "Stores": ("model_info", "mlflow_store", "workspace", "stage"),
-    "Values": ("detections", "settings", "progress", "monitoring", "client"),
+    "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
     "Words": ("taxonomy", "files", "licences", "errors"),
 }
 OTHER = "Other"

@@ -134,9 +134,14 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
             where=path,
             fix="choose another file name",
         )
-    _, encoded = cv2.imencode(path.suffix.lower(), image)
     with atomic_file(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encode_image(image, path.suffix.lower()))
+
+
+def encode_image(image: Image, suffix: str) -> bytes:
+    """The file's bytes of an H x W grey or H x W x 3 BGR uint8 image: `.png`, `.jpg` (quality 95), ..."""
+    encoded: bytes = cv2.imencode(suffix, image)[1].tobytes()
+    return encoded
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
