@@ -66,3 +66,25 @@ class WarehouseError(CopperlineError):
 
 class NotFoundError(WarehouseError):
     """What was asked for by its id is not in the warehouse."""
+
+
+class ServiceError(CopperlineError):
+    """The HTTP service refuses, cannot be reached, or is another program.
+
+    Attributes:
+        status: of HTTP; None: no answer came.
+        kind: the last part of the problem's type, such as `queue-full`; None: it gave none.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        fix: str | None = None,
+        status: int | None = None,
+        kind: str | None = None,
+    ) -> None:
+        super().__init__(problem, where=where, fix=fix)
+        self.status = status
+        self.kind = kind

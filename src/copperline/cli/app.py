@@ -11,7 +11,17 @@ from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
-EXTRAS = {"torch": "train", "onnx": "train", "streamlit": "dashboard", "plotly": "dashboard", "authlib": "dashboard"}
+EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "streamlit": "dashboard",
+    "plotly": "dashboard",
+    "authlib": "dashboard",
+    "fastapi": "service",
+    "uvicorn": "service",
+    "prometheus_client": "service",
+    "httpx": "service",
+}
 
 app = typer.Typer(
     name="copperline",

@@ -29,6 +29,13 @@ from copperline.warehouse.golden_references import (
     list_references,
     retire_reference,
 )
+from copperline.warehouse.inspection_list import (
+    InspectionFilter,
+    InspectionPage,
+    PageEnd,
+    list_inspections,
+    read_inspections,
+)
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.line_results import (
     BoardTold,
@@ -78,6 +85,7 @@ from copperline.warehouse.reviews import Judgement, record_disposition, record_d
 from copperline.warehouse.schema import SCHEMA_VERSION
 from copperline.warehouse.simulated import simulate_metadata, simulated_time
 from copperline.warehouse.sql import Predict, Result, format_value, json_value, run_sql
+from copperline.warehouse.stations import StationState, list_stations
 from copperline.warehouse.tallies import differences, rebuild_derived
 from copperline.warehouse.writer import (
     write_boards,
@@ -101,6 +109,8 @@ __all__ = [
     "DispositionRow",
     "Event",
     "Extent",
+    "InspectionFilter",
+    "InspectionPage",
     "InspectionRecord",
     "InspectionTrace",
     "Judgement",
@@ -109,12 +119,14 @@ __all__ = [
     "ModelPairs",
     "ModelVersionKey",
     "NewReference",
+    "PageEnd",
     "Predict",
     "Queue",
     "ReferenceRecord",
     "RequestKey",
     "Result",
     "ReviewProgress",
+    "StationState",
     "Written",
     "add_event",
     "add_reference",
@@ -145,7 +157,9 @@ __all__ = [
     "label_text",
     "lines_counts",
     "list_boards",
+    "list_inspections",
     "list_references",
+    "list_stations",
     "next_for_review",
     "normalised_boxes",
     "open_warehouse",
@@ -154,6 +168,7 @@ __all__ = [
     "place",
     "plant_counts",
     "queue_query",
+    "read_inspections",
     "read_transaction",
     "rebuild_derived",
     "record_disposition",

@@ -169,27 +169,14 @@ def board_rows(engine: Engine, query: Select[Any]) -> tuple[BoardRow, ...]:
 
 def trace_board(engine: Engine, board_id: str) -> BoardTrace:
     """All that is known of a board; raises NotFoundError if it was never inspected."""
-    of_board = inspections.c.board_id == board_id
-    these = select(inspections.c.inspection_id).where(of_board)
-    verdict = inspection_verdicts(dispositions.c.inspection_id.in_(these))
-    names = [n for n in InspectionTrace.__dataclass_fields__ if n not in ("detections", "dispositions", "verdict")]
-    query = (
-        select(*(inspections.c[name] for name in names), verdict.c.verdict)
-        .outerjoin(verdict, verdict.c.inspection_id == inspections.c.inspection_id)
-        .where(of_board)
-        .order_by(inspections.c.inspected_at.desc(), inspections.c.inspection_id.desc())
-    )
-    decided = select(dispositions).where(dispositions.c.inspection_id.in_(these)).order_by(dispositions.c.decided_at)
     with read_transaction(engine) as connection:
-        rows = connection.execute(query).mappings().all()
-        if not rows:
+        found = inspection_traces(connection, inspections.c.board_id == board_id)
+        if not found:
             raise NotFoundError(
                 f"expected an inspected board, found no {board_id!r}",
                 where=place(engine.url),
                 fix="give the board_id as in the table inspections",
             )
-        found = _detections(connection, these)
-        said = [_disposition(row) for row in connection.execute(decided).mappings()]
         metadata = (
             connection.execute(select(pcb_metadata).where(pcb_metadata.c.board_id == board_id)).mappings().first()
         )
@@ -203,14 +190,36 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
         panel_id=known["panel_id"],
         manufacturing_date=known["manufacturing_date"],
         source=known["source"],
-        inspections=tuple(
-            InspectionTrace(
-                **{**row, "call": Call(row["call"])},
-                detections=tuple(d for d in found if d.inspection_id == row["inspection_id"]),
-                dispositions=tuple(s for s in said if s.inspection_id == row["inspection_id"]),
-            )
-            for row in rows
-        ),
+        inspections=found,
+    )
+
+
+def inspection_traces(connection: Connection, which: ColumnElement[bool]) -> tuple[InspectionTrace, ...]:
+    """The latest first; `which` is a condition on the table inspections."""
+    these = select(inspections.c.inspection_id).where(which)
+    verdict = inspection_verdicts(dispositions.c.inspection_id.in_(these))
+    names = [n for n in InspectionTrace.__dataclass_fields__ if n not in ("detections", "dispositions", "verdict")]
+    query = (
+        select(*(inspections.c[name] for name in names), verdict.c.verdict)
+        .outerjoin(verdict, verdict.c.inspection_id == inspections.c.inspection_id)
+        .where(which)
+        .order_by(inspections.c.inspected_at.desc(), inspections.c.inspection_id.desc())
+    )
+    decided = select(dispositions).where(dispositions.c.inspection_id.in_(these)).order_by(dispositions.c.decided_at)
+    rows = connection.execute(query).mappings().all()
+    found: dict[str, list[DetectionRow]] = {row["inspection_id"]: [] for row in rows}
+    for detection in _detections(connection, these):
+        found[detection.inspection_id].append(detection)
+    said: dict[str, list[DispositionRow]] = {key: [] for key in found}
+    for decision in map(_disposition, connection.execute(decided).mappings()):
+        said[decision.inspection_id].append(decision)
+    return tuple(
+        InspectionTrace(
+            **{**row, "call": Call(row["call"])},
+            detections=tuple(found[row["inspection_id"]]),
+            dispositions=tuple(said[row["inspection_id"]]),
+        )
+        for row in rows
     )
 
 
