@@ -191,7 +191,8 @@ request = function()
 end
 delay = function() return math.random(DELAY, 3 * DELAY) end
 done = function(summary, latency, requests)
-  io.write(string.format('{"requests": %d, "errors": %d, "p50_ms": %.1f, "p95_ms": %.1f, "p99_ms": %.1f, "max_ms": %.1f}\\n',
+  local form = '{"requests": %d, "errors": %d, "p50_ms": %.1f, "p95_ms": %.1f, "p99_ms": %.1f, "max_ms": %.1f}\\n'
+  io.write(string.format(form,
     summary.requests, summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout,
     latency:percentile(50) / 1e3, latency:percentile(95) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
 end
@@ -241,7 +242,7 @@ def measure_kills(requests: int, kills: int, clients: int) -> dict[str, object]:
                     found = client.inspect(
                         pair.image, board_id=board_id, station_id="AOI-1", reference=pair.reference, simulated=True
                     )
-                    answered[board_id] = found.inspection_id
+                    answered[board_id] = found["inspection_id"]
 
         threads = [threading.Thread(target=work) for _ in range(clients)]
         lot = random.Random(0)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copperline.cli.options import JsonOption, WorkspaceOption, say, settings_for
+from copperline.cli.options import JsonOption, WorkspaceOption, print_json, print_table, say, settings_for
+from copperline.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from copperline.client import Client
     from copperline.line.simulated_boards import BoardSource
+    from copperline.line.simulation import SimulatedLine
     from copperline.settings import Settings
 
 REFRESH_SECONDS = 0.5

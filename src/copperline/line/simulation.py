@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import random
 import threading
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from copperline.client import Client, Inspection
+from copperline.client import Client, Inspection, Judgement
 from copperline.detections import Detections, box_iou
 from copperline.errors import ServiceError
 from copperline.line.simulated_boards import BoardSource, MadeBoard
@@ -94,7 +95,11 @@ class SimulatedLine:
         """Gives the golden images to the library, unless it has the same already. Raises ServiceError."""
         with self._client() as client:
             for product, image in self._source.goldens().items():
-                client.ensure_reference(product, image, note="of a simulated line")
+                in_use = [
+                    reference for reference in client.references(product_type=product) if not reference["revision"]
+                ]
+                if not in_use or in_use[0]["image_sha256"] != hashlib.sha256(image).hexdigest():
+                    client.add_reference(image, product_type=product, note="of a simulated line")
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -168,7 +173,7 @@ class SimulatedLine:
         del report.latencies[:-_LATENCIES]
         report.defective += bool(len(board.labels))
         report.last_board = board.board_id
-        report.calls[Call(found.call)] += 1
+        report.calls[Call(found["call"])] += 1
         self._to_review.put((found, board))
 
     def _review(self, reviewer: str) -> None:
@@ -179,7 +184,7 @@ class SimulatedLine:
                     found, board = self._to_review.get(timeout=0.2)
                 except queue.Empty:
                     continue
-                if lot.random() >= (AUDITED if found.call == Call.PASS else 1.0) * self._takt.reviewed:
+                if lot.random() >= (AUDITED if found["call"] == Call.PASS else 1.0) * self._takt.reviewed:
                     continue
                 if self._stop.wait(lot.uniform(*REVIEW_SECONDS)):
                     return
@@ -187,20 +192,24 @@ class SimulatedLine:
 
     def _judge(self, client: Client, reviewer: str, found: Inspection, board: MadeBoard) -> list[Disposition]:
         """By what the board was made with."""
-        judgements: list[tuple[str | None, Disposition]]
-        if found.call == Call.PASS:
-            judgements = [(None, Disposition.ESCAPE if len(board.labels) else Disposition.CONFIRMED)]
-        elif not found.detections:
-            judgements = [(None, Disposition.CONFIRMED if len(board.labels) else Disposition.FALSE_CALL)]
+        key, detections, bad = found["inspection_id"], found["detections"], len(board.labels) > 0
+        if found["call"] == Call.PASS or not detections:
+            good = Disposition.CONFIRMED if found["call"] == Call.PASS else Disposition.FALSE_CALL
+            wrong = Disposition.ESCAPE if found["call"] == Call.PASS else Disposition.CONFIRMED
+            judgements: list[Judgement] = [{"inspection_id": key, "disposition": wrong if bad else good}]
         else:
-            boxes = Detections.of([d.box for d in found.detections], [0] * len(found.detections)).boxes
+            boxes = Detections.of([d["box"] or (0, 0, 0, 0) for d in detections], [0] * len(detections)).boxes
             hits = box_iou(boxes, board.labels.boxes).max(axis=1, initial=0) > _SAME_PLACE
             judgements = [
-                (d.inference_id, Disposition.CONFIRMED if hit else Disposition.FALSE_CALL)
-                for d, hit in zip(found.detections, hits, strict=True)
+                {
+                    "inspection_id": key,
+                    "inference_id": detection["inference_id"],
+                    "disposition": Disposition.CONFIRMED if hit else Disposition.FALSE_CALL,
+                }
+                for detection, hit in zip(detections, hits, strict=True)
             ]
-        client.judge(found.inspection_id, judgements, reviewer=reviewer)
-        return [disposition for _, disposition in judgements]
+        client.judge(*judgements, reviewer=reviewer)
+        return [Disposition(judgement["disposition"]) for judgement in judgements]
 
 
 def run_name() -> str:
