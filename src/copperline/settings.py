@@ -7,6 +7,7 @@ import tomllib
 from datetime import time
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
@@ -47,6 +48,11 @@ class Settings(BaseSettings):
     dashboard_reviewers: tuple[str, ...] = Field(
         (), description="E-mail addresses of those who may review and promote when visitors sign in; others look"
     )
+    service_queue: int = Field(64, ge=1, le=10_000, description="Boards that may wait in the HTTP service")
+    service_batch: int = Field(8, ge=1, le=256, description="Boards that the HTTP service writes in one transaction")
+    service_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that a request waits for its inspection")
+    service_model_poll_s: float = Field(2.0, gt=0, le=3600, description="Seconds between two looks for a new model")
+    service_log: Literal["text", "json"] = Field("text", description="Lines of the HTTP service's log on stderr")
 
     @field_validator("time_zone")
     @classmethod

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from copperline.errors import CopperlineError, DataError, ModelError, NotFoundError, WarehouseError
 
@@ -48,8 +49,10 @@ class Problem(Exception):
             **self.more,
         }
 
-    def response(self) -> JSONResponse:
-        return JSONResponse(self.document(), self.status, self.headers, media_type=MEDIA_TYPE)
+    def response(self) -> Response:
+        # ASCII, so that half a surrogate pair which a client sent cannot make the answer fail.
+        content = json.dumps(self.document(), default=str)
+        return Response(content, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
 def problem_of(error: CopperlineError | OSError) -> Problem:

@@ -1,0 +1,164 @@
+"""The golden library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Path, Query, Response, UploadFile
+
+from copperline.access.keys import Principal, Scope
+from copperline.data import decode_image
+from copperline.errors import DataError, NotFoundError
+from copperline.files import read_whole
+from copperline.reference import Recipe, condition
+from copperline.service.fields import Count, Key, Name, NameOrEmpty, Note
+from copperline.service.forms import RecipeText, only_fields, read, recipe_of
+from copperline.service.openapi import problems
+from copperline.service.pieces import Pieces, PiecesOf
+from copperline.service.schemas import ReferenceDocument, ReferencesAsked, ReferencesDocument
+from copperline.service.security import allow
+from copperline.warehouse import (
+    NewReference,
+    ReferenceRecord,
+    add_reference,
+    get_reference,
+    list_references,
+    retire_reference,
+)
+
+router = APIRouter(prefix="/v1/references", tags=["references"])
+
+_MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".bmp": "image/bmp", ".tif": "image/tiff"}
+_UNKNOWN = "image/x-portable-anymap"
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
+_MADE = {"description": "It counts from now on", "headers": {"Location": {"schema": {"type": "string"}}}}
+_FIELDS = ("image", "product_type", "revision", "conditioning", "opportunities", "note")
+
+
+@router.post(
+    "", status_code=201, responses={201: _MADE, **problems(409)}, dependencies=[Depends(only_fields(*_FIELDS))]
+)
+async def add(
+    response: Response,
+    pieces: PiecesOf,
+    principal: Annotated[Principal, Depends(allow(Scope.ADMIN))],
+    image: Annotated[UploadFile, File(description="The golden image: JPEG, PNG, BMP, TIFF, PGM or PPM")],
+    product_type: Annotated[Name, Form()],
+    revision: Annotated[NameOrEmpty, Form(description="Of the product")] = "",
+    conditioning: RecipeText = None,
+    opportunities: Annotated[Count | None, Form(description="Defect opportunities of a board, for DPMO")] = None,
+    note: Annotated[Note | None, Form()] = None,
+) -> ReferenceDocument:
+    """Add the next version of a product's golden image. Earlier ones stay, and inspections go on naming them."""
+    data, recipe = await read(image, "image"), recipe_of(conditioning) or Recipe()
+
+    def keep() -> ReferenceRecord:
+        return _keep(pieces, data, recipe, product_type, revision, opportunities, principal.name, note)
+
+    record = await pieces.desk.in_thread(keep)
+    response.headers["Location"] = f"/v1/references/{record.reference_id}"
+    return _document(record)
+
+
+@router.get("", responses=problems())
+def list_(
+    pieces: PiecesOf, principal: Annotated[Principal, Depends(allow())], asked: Annotated[ReferencesAsked, Query()]
+) -> ReferencesDocument:
+    """By product and revision, the newest version first."""
+    found = list_references(pieces.engine, product_type=asked.product_type, retired=asked.retired)
+    return ReferencesDocument(references=[_document(record) for record in found])
+
+
+@router.get("/{reference_id}", responses=problems(404))
+def get(
+    pieces: PiecesOf, principal: Annotated[Principal, Depends(allow())], reference_id: Annotated[Key, Path()]
+) -> ReferenceDocument:
+    """One version, in use or not."""
+    return _document(get_reference(pieces.engine, reference_id))
+
+
+@router.get(
+    "/{reference_id}/image",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file as it was given",
+            "content": dict.fromkeys((*_MEDIA_TYPES.values(), _UNKNOWN), _IMAGE),
+        },
+        **problems(404),
+    },
+)
+def image(
+    pieces: PiecesOf, principal: Annotated[Principal, Depends(allow())], reference_id: Annotated[Key, Path()]
+) -> Response:
+    """The golden image, as it was given."""
+    record = get_reference(pieces.engine, reference_id)
+    path = FilePath(record.image_path)
+    try:
+        data = read_whole(path)
+    except DataError as error:
+        raise NotFoundError(
+            "expected the image of this reference on the stage, found that it cannot be read",
+            fix="restore the stage's folder from a backup",
+        ) from error
+    # A file under this address never changes.
+    headers = {"ETag": f'"{record.image_sha256}"', "Cache-Control": "private, immutable, max-age=31536000"}
+    return Response(data, media_type=_MEDIA_TYPES.get(path.suffix, _UNKNOWN), headers=headers)
+
+
+@router.delete("/{reference_id}", responses=problems(404))
+def retire(
+    pieces: PiecesOf,
+    principal: Annotated[Principal, Depends(allow(Scope.ADMIN))],
+    reference_id: Annotated[Key, Path()],
+) -> ReferenceDocument:
+    """Take a version out of use; the one before it counts again. It stays, with its image."""
+    return _document(retire_reference(pieces.engine, reference_id))
+
+
+def _keep(
+    pieces: Pieces,
+    data: bytes,
+    recipe: Recipe,
+    product_type: str,
+    revision: str,
+    opportunities: int | None,
+    created_by: str,
+    note: str | None,
+) -> ReferenceRecord:
+    decoded = decode_image(data, "image", bare_ok=True, max_pixels=pieces.max_pixels)
+    height, width = condition(decoded, recipe).shape[:2]
+    stored = pieces.stage.put(data)
+    new = NewReference(
+        product_type=product_type,
+        revision=revision,
+        image_path=str(stored.path),
+        image_sha256=stored.sha256,
+        width=width,
+        height=height,
+        created_by=created_by,
+        conditioning=recipe.to_json(),
+        opportunities=opportunities,
+        note=note,
+    )
+    return add_reference(pieces.engine, new)
+
+
+def _document(record: ReferenceRecord) -> ReferenceDocument:
+    return ReferenceDocument(
+        reference_id=record.reference_id,
+        product_type=record.product_type,
+        revision=record.revision,
+        version=record.version,
+        image_sha256=record.image_sha256,
+        width=record.width,
+        height=record.height,
+        conditioning=None if record.conditioning is None else json.loads(record.conditioning),
+        opportunities=record.opportunities,
+        created_at=record.created_at,
+        created_by=record.created_by,
+        retired_at=record.retired_at,
+        note=record.note,
+    )

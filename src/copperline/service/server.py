@@ -1,0 +1,130 @@
+"""The service as a process: its address, its model, its warehouse, and how it ends."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from copperline.errors import SettingsError
+from copperline.inspection import Detector
+from copperline.line import LineInspector
+from copperline.service import logs
+from copperline.service.app import create_app
+from copperline.settings import Settings
+from copperline.stage import Stage
+from copperline.warehouse import open_warehouse
+
+# A request waits no longer for another process's write: it is told to come back.
+BUSY_S = 5.0
+# Beside the time that a request may wait: for its answer to be sent.
+_LAST_BYTES_S = 5.0
+_KEEP_ALIVE_S = 15
+_BACKLOG = 256
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the service listens, and what inspects.
+
+    Attributes:
+        host: address; anything but loopback lets other machines in.
+        port: TCP, 0 to 65535; 0: any free one.
+        model: as `Detector.load` takes it; when its meaning changes, the new model takes over.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8100
+    model: str = "champion"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def url(self, port: int) -> str:
+        """For people on this machine."""
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve(settings: Settings, server: Server, *, listening: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or Ctrl-C; then nobody new is taken, and what was accepted is finished.
+
+    Call it in the main thread.
+
+    Args:
+        listening: called with the URL when connections are taken.
+
+    Raises:
+        SettingsError: nothing can listen there.
+        ModelError: there is no such model, or it cannot be used.
+        WarehouseError: the warehouse cannot be opened.
+    """
+    with _socket(server) as listener:
+        logs.configure(settings.service_log)
+        detector = Detector.load(server.model, settings=settings)
+        engine = open_warehouse(settings.warehouse, timeout_s=BUSY_S)
+        try:
+            stage = Stage(settings)
+            inspector = LineInspector(detector, engine, stage)
+            app = create_app(settings, engine, inspector, stage, model=server.model)
+            # TLS (ssl_*), and a protocol class of our own (http=), belong in here.
+            config = uvicorn.Config(
+                app,
+                http="httptools",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=round(settings.service_timeout_s + _LAST_BYTES_S),
+            )
+            listening(server.url(listener.getsockname()[1]))
+            with _quiet_end():
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def _socket(server: Server) -> Iterator[socket.socket]:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: what can be no host name at all, such as `a..b`.
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise SettingsError(
+            f"expected an address that can be listened on, found that it cannot ({reason})",
+            where=f"{server.host}:{server.port}",
+            fix="choose another with --host or --port, or end the program that has it",
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more when it is done; here that has done its work, so status 0."""
+
+    def ignore(signum: int, frame: FrameType | None) -> None:
+        return
+
+    before = {number: signal.signal(number, ignore) for number in _STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
