@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, serve, sql, train, warehouse
+from copperline.cli import (
+    dashboard,
+    data,
+    demo,
+    evaluate,
+    inspect,
+    models,
+    serve,
+    simulate_line,
+    sql,
+    train,
+    warehouse,
+)
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
@@ -40,6 +52,7 @@ app.command("inspect")(inspect.inspect)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.command("serve")(serve.serve)
+app.command("simulate-line")(simulate_line.simulate_line)
 app.command("dashboard")(dashboard.dashboard)
 
 

@@ -63,7 +63,7 @@ def simulate_line(
         line.prepare()
         page = stack.enter_context(_dashboard(settings)) if dashboard else None
         if not json_:
-            say(f"Service: {address} (its documentation: {address}/docs)")
+            say(f"Service: {address} (what it offers: {address}/openapi.json)")
             say(f"Dashboard: {page}" if page else _follow(settings, url))
         _run(line, quiet=json_)
     _report(line, settings, json_)
