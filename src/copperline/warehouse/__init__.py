@@ -78,7 +78,13 @@ from copperline.warehouse.reviews import Judgement, record_disposition, record_d
 from copperline.warehouse.schema import SCHEMA_VERSION
 from copperline.warehouse.simulated import simulate_metadata, simulated_time
 from copperline.warehouse.sql import Predict, Result, format_value, json_value, run_sql
-from copperline.warehouse.stations import StationRow, last_hour_query, list_stations, newest_inspection
+from copperline.warehouse.stations import (
+    CLOCK_TOLERANCE,
+    StationRow,
+    last_hour_query,
+    list_stations,
+    newest_inspection,
+)
 from copperline.warehouse.tallies import differences, rebuild_derived
 from copperline.warehouse.writer import (
     write_boards,
@@ -88,6 +94,7 @@ from copperline.warehouse.writer import (
 )
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "HOUR",
     "SCHEMA_VERSION",
     "BoardCalls",
