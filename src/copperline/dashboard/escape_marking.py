@@ -14,6 +14,7 @@ from copperline.taxonomy import Disposition
 from copperline.warehouse import InspectionTrace, Judgement
 
 SIDES = ("left", "top", "width", "height")
+PARTS = ("class", *SIDES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,17 @@ def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> l
     earlier: list[Mark] = st.session_state.setdefault(_name(key, "marks"), [])
     _viewer(key, test, earlier)
     current = _current(key, width, height)
+    # Half a mark is not left out without a word.
+    unfinished = current is None and any(st.session_state.get(_name(key, part)) is not None for part in PARTS)
     marks = [*earlier, *([current] if current else [])]
     with st.container(horizontal=True):
         record = st.button(
             f"Record as escape: {len(marks)} marked",
-            disabled=not marks,
+            disabled=unfinished or not marks,
             type="primary",
             icon=":material/priority_high:",
             key=_name(key, "record"),
+            help="A mark needs a class and a box." if unfinished else None,
         )
         st.button(
             "Mark another",
@@ -148,7 +152,7 @@ def _keep(key: str, mark: Mark | None) -> None:
     """Puts the current mark among the earlier ones, and begins a new one."""
     if mark is not None:
         st.session_state[_name(key, "marks")].append(mark)
-    st.session_state.update({_name(key, part): None for part in ("class", *SIDES)})
+    st.session_state.update({_name(key, part): None for part in PARTS})
 
 
 def _forget(key: str) -> None:

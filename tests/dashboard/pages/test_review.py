@@ -157,6 +157,10 @@ def test_an_escape_with_class_and_place(open_page: Open, said: Said, plant: Any)
     fill("spur", 16, 32, 8, 16)
     app.button(key=f"escape-another-{key}").click().run()
     assert app.number_input(key=f"escape-left-{key}").value is None
+    assert record_button().label == "Record as escape: 1 marked"
+    assert not record_button().disabled
+    app.selectbox(key=f"escape-class-{key}").set_value("open").run()
+    assert record_button().disabled  # half a mark would be lost
     fill("open", 0, 0, 64, 32)
     assert record_button().label == "Record as escape: 2 marked"
     record_button().click().run()
