@@ -38,18 +38,19 @@ def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> l
         test: (H, W) uint8, as the model saw it.
 
     Returns:
-        An ESCAPE of the whole board for each marked defect; None: nothing was recorded now.
+        An ESCAPE of the whole board for each marked defect, to be written and then told to `forget_marks`; None:
+        nothing is to be recorded now.
     """
     key = inspection.inspection_id
+    _start_anew_if_recorded(key)
     if not st.toggle(
         "Mark a missed defect",
-        key=f"marking-{key}",
+        key=_name(key, "toggle"),
         help="An escape with its class and place: a model can be trained on it.",
     ):
         return None
     height, width = test.shape
     earlier: list[Mark] = st.session_state.setdefault(_name(key, "marks"), [])
-    _viewer(key, test, earlier)
     current = _current(key, width, height)
     # Half a mark is not left out without a word.
     unfinished = current is None and any(st.session_state.get(_name(key, part)) is not None for part in PARTS)
@@ -79,10 +80,24 @@ def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> l
                 on_click=_forget,
                 args=(key,),
             )
+    # Below what is pressed after it: a drag on the board must not be followed by a search for the button.
+    _viewer(key, test, earlier)
     if not record:
         return None
-    earlier.clear()
     return [mark.judgement(key, note, width, height) for mark in marks]
+
+
+def forget_marks(inspection_id: str) -> None:
+    """Once they are written: until then a database that is busy costs nobody what they drew."""
+    st.session_state[_name(inspection_id, "recorded")] = True
+
+
+def _start_anew_if_recorded(key: str) -> None:
+    """At the start of a run, because what a widget holds cannot be changed after it was drawn."""
+    if st.session_state.pop(_name(key, "recorded"), False):
+        st.session_state[_name(key, "marks")] = []
+        st.session_state[_name(key, "toggle")] = False
+        st.session_state.update({_name(key, part): None for part in PARTS})
 
 
 def _viewer(key: str, test: Image, earlier: list[Mark]) -> None:

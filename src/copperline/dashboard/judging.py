@@ -11,7 +11,7 @@ import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.board_pictures import cut_out, taxonomy_for
-from copperline.dashboard.escape_marking import mark_escape
+from copperline.dashboard.escape_marking import forget_marks, mark_escape
 from copperline.dashboard.failures import plain
 from copperline.dashboard.inspection_pictures import Pictures
 from copperline.data.images import Image
@@ -78,6 +78,7 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
         decided = one_by_one if one_by_one is not None else decided
     if decided is not None:
         record_dispositions(session.writer(), decided, reviewer)
+        forget_marks(key)
         st.toast(f"Recorded: {_summary(decided)}, by {plain(reviewer)}", icon=":material/save:")
     return decided is not None or bool(skipped)
 

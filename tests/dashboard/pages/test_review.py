@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from copperline.dashboard import session
 from copperline.dashboard.inspection_pictures import pictures_of
 from copperline.dashboard.launch import READ_ONLY
 from copperline.data import write_image
@@ -88,8 +89,6 @@ def test_a_board_whose_id_is_markup(open_page: Open, said: Said, plant: Any) -> 
 def test_the_database_is_busy_while_somebody_decides(
     open_page: Open, said: Said, plant: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from copperline.dashboard import session
-
     monkeypatch.setattr(session, "BUSY_SECONDS", 0.05)
     plant.inspect("B1", "open")
     app = open_page("review")
@@ -135,11 +134,14 @@ def test_a_detection_is_confirmed_as_another_class(open_page: Open, said: Said, 
     assert sorted(decided["corrected class"]) == ["", "spur"]
 
 
-def test_an_escape_with_class_and_place(open_page: Open, said: Said, plant: Any) -> None:
+def test_an_escape_with_class_and_place(
+    open_page: Open, said: Said, plant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "BUSY_SECONDS", 0.05)
     record = plant.inspect("B1")
     key = record.inspection_id
     app = open_page("board", board="B1")
-    app.toggle(key=f"marking-{key}").set_value(True).run()
+    app.toggle(key=f"escape-toggle-{key}").set_value(True).run()
 
     def fill(name: str, *box: int) -> None:
         app.selectbox(key=f"escape-class-{key}").set_value(name)
@@ -163,8 +165,19 @@ def test_an_escape_with_class_and_place(open_page: Open, said: Said, plant: Any)
     assert record_button().disabled  # half a mark would be lost
     fill("open", 0, 0, 64, 32)
     assert record_button().label == "Record as escape: 2 marked"
+    with plant.engine.connect() as other:  # somebody else writes: nothing that was drawn is lost
+        other.exec_driver_sql("ROLLBACK")
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        record_button().click().run()
+        other.exec_driver_sql("ROLLBACK")
+    assert corrections(plant) == []
+    assert record_button().label == "Record as escape: 2 marked"
     record_button().click().run()
     said(app)
+    assert not app.toggle(key=f"escape-toggle-{key}").value
+    app.toggle(key=f"escape-toggle-{key}").set_value(True).run()
+    assert record_button().label == "Record as escape: 0 marked"
+    assert app.number_input(key=f"escape-left-{key}").value is None
     assert corrections(plant) == [
         (None, "ESCAPE", "spur", 0.3125, 0.625, 0.125, 0.25),
         (None, "ESCAPE", "open", 0.5, 0.25, 1.0, 0.5),
