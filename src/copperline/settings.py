@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import tomllib
 from datetime import time
@@ -131,3 +132,11 @@ class Settings(BaseSettings):
 def available_cores() -> int:
     """Cores that this process may use, at least 1; in a container that can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def account() -> str:
+    """The account of this machine that the process runs under: who is recorded where nobody signs in."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"

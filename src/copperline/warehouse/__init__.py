@@ -85,7 +85,13 @@ from copperline.warehouse.reviews import Judgement, record_disposition, record_d
 from copperline.warehouse.schema import SCHEMA_VERSION
 from copperline.warehouse.simulated import simulate_metadata, simulated_time
 from copperline.warehouse.sql import Predict, Result, format_value, json_value, run_sql
-from copperline.warehouse.stations import StationState, list_stations
+from copperline.warehouse.stations import (
+    CLOCK_TOLERANCE,
+    StationRow,
+    last_hour_query,
+    list_stations,
+    newest_inspection,
+)
 from copperline.warehouse.tallies import differences, rebuild_derived
 from copperline.warehouse.writer import (
     write_boards,
@@ -95,6 +101,7 @@ from copperline.warehouse.writer import (
 )
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "HOUR",
     "SCHEMA_VERSION",
     "BoardCalls",
@@ -126,7 +133,7 @@ __all__ = [
     "RequestKey",
     "Result",
     "ReviewProgress",
-    "StationState",
+    "StationRow",
     "Written",
     "add_event",
     "add_reference",
@@ -155,11 +162,13 @@ __all__ = [
     "json_value",
     "judgements_query",
     "label_text",
+    "last_hour_query",
     "lines_counts",
     "list_boards",
     "list_inspections",
     "list_references",
     "list_stations",
+    "newest_inspection",
     "next_for_review",
     "normalised_boxes",
     "open_warehouse",

@@ -41,6 +41,7 @@ class BoardRow:
     reference_path: str | None
     registration_score: float | None
     station_id: str
+    conditioning: str | None
 
 
 @dataclass(frozen=True, slots=True)

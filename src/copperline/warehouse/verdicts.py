@@ -1,4 +1,7 @@
-"""What review found: of each detection, and of each inspection. The latest disposition counts."""
+"""What review found: of each detection, and of each inspection. The latest disposition counts.
+
+This is the one definition: the counts of the plant, the review queue and the comparison of models all use it.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,9 @@ def inspection_verdicts(scope: ColumnElement[bool] | None = None) -> CTE:
     """For each reviewed inspection whether the board was found GOOD or BAD there; null while only part is judged.
 
     Columns: inspection_id, verdict. BAD: an ESCAPE, or, of a board that was not passed, one confirmed detection. GOOD:
-    a confirmed PASS, or a board of which all detections are false calls. A WITHHELD board without detections is what
-    the disposition of the whole board says: FALSE_CALL is good, anything else bad.
+    a confirmed PASS, or a board of which all detections are false calls. A board that was not passed and has no
+    detections is what the disposition of the whole board says: FALSE_CALL is good, anything else bad. So a confirmed
+    WITHHELD is a bad board: the machine rightly did not pass it, and the reviewer's button for it says "Defect".
     """
     newest = (dispositions.c.decided_at.desc(), dispositions.c.disposition_id.desc())
     ranked = (
