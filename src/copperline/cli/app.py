@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
+from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse, watch
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
@@ -27,6 +27,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
+app.command("watch")(watch.watch)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.command("dashboard")(dashboard.dashboard)

@@ -153,6 +153,10 @@ class Intake:
         ]
         return min(times, default=None)
 
+    def paths(self) -> tuple[str, ...]:
+        """Files that are known, by path."""
+        return tuple(sorted(self._files))
+
     def waiting(self, now: float) -> Waiting:
         counts: Counter[str] = Counter()
         in_use = {board.reference.path for board in self._taken.values() if board.reference is not None}

@@ -30,6 +30,7 @@ class FolderLock:
         self._folder = folder
         self._own = folder / OWN_FOLDER
         self._lock: FileLock | None = None
+        self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> FolderLock:
         self.acquire()
@@ -45,7 +46,7 @@ class FolderLock:
             self._own.mkdir(exist_ok=True)
             lock = FileLock(self._own / "watch.lock", timeout=0)
             lock.acquire()
-            self._lock = lock
+            self._lock, self._identity = lock, self._found()
             self._owner.write_text(json.dumps(_this_process()), encoding="utf-8")
         except Timeout as error:
             raise SettingsError(
@@ -72,9 +73,13 @@ class FolderLock:
             _log.warning("%s: the lock could not be given back (%s)", self._folder, error)
 
     def renew(self) -> None:
-        """After the folder was away: the server of a share may have let go of the lock. Raises as on entering."""
-        self.release()
-        self.acquire()
+        """Takes the lock anew if its file is another one than it was: a share was mounted again, or is away.
+
+        Raises as on entering, and OSError.
+        """
+        if self._lock is None or self._found() != self._identity:
+            self.release()
+            self.acquire()
 
     def folder_id(self) -> str:
         """A UUID that stays with the folder. Raises OSError."""
@@ -86,6 +91,13 @@ class FolderLock:
             temporary.write_text(known, encoding="ascii")
             temporary.replace(path)
         return known
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = (self._own / "watch.lock").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     @property
     def _owner(self) -> Path:

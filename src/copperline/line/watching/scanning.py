@@ -88,9 +88,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return list(entries)
 
 
-def _sort_in(
-    entry: os.DirEntry[str], relative: str, found: Scan, folders: list[str], left_out: set[str]
-) -> None:
+def _sort_in(entry: os.DirEntry[str], relative: str, found: Scan, folders: list[str], left_out: set[str]) -> None:
     if is_temporary(entry.name):
         return
     try:
