@@ -85,7 +85,7 @@ def watch(
         raise SettingsError(f"boards are left: {summary.trouble}", where=folder, fix="mend that, then run it again")
     if once and summary.failed and not (summary.inspected or summary.only_moved):
         raise SettingsError(
-            "expected boards to inspect, none could be", where=folder, fix="see the reasons beside them"
+            "expected boards to inspect, none could be", where=folder, fix="see the reasons in --failed"
         )
 
 
@@ -153,9 +153,7 @@ def _tell(summary: WatchSummary, options: WatchOptions, settings: Settings) -> N
     if summary.only_moved:
         lines.append(f"{summary.only_moved} boards had been inspected before; only their files were moved.")
     if summary.left:
-        lines.append(
-            f"{len(summary.left)} files are left in {options.folder}: they wait for their other half, or for their end."
-        )
+        lines.append(f"{len(summary.left)} files are left in {options.folder}: half of a pair, or not whole yet.")
     if summary.failed:
         lines.append(f"The reasons are beside the files in {options.failed_folder}; move a file back to try it again.")
     lines.append(f"Written to {place(settings.warehouse)}; files are in {options.done_folder}.")

@@ -83,7 +83,7 @@ class Finisher:
 
         While the disk is full or the share away it tries again and again.
 
-        Raises InterruptedFinishError: what was not given to `done` is still in the folder, to be found by the next watcher.
+        Raises InterruptedFinishError: what was not given to `done` is still in the folder, for the next watcher.
         """
         judged = [leaving for leaving in batch if isinstance(leaving.result, Judged)]
         answers = dict(zip(map(id, judged), self._written(judged), strict=True))
@@ -146,6 +146,7 @@ class Finisher:
     def _lasting(self, action: Callable[[], Value]) -> Value:
         """Does it, as often as a trouble needs to pass. Raises what is no trouble, and InterruptedFinishError."""
         delay = FIRST_DELAY_S
+        cause: CopperlineError | OSError
         while True:
             try:
                 value = action()

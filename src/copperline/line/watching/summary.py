@@ -57,7 +57,7 @@ class WatchSummary:
     calls: Counter[Call] = field(default_factory=Counter)
     failed: int = 0
     failures: deque[FailedBoard] = field(default_factory=lambda: deque(maxlen=1000))
-    waiting: Waiting = Waiting()
+    waiting: Waiting = field(default_factory=Waiting)
     queued: int = 0
     last_board: InspectedBoard | None = None
     last_error: str = ""

@@ -193,8 +193,8 @@ class Watcher:
                 except CopperlineError as error:
                     self._leave(board, Unusable(board, error))
                 except MemoryError:
-                    error = DataError("the image is too large for this machine's memory", where=board.test.path)
-                    self._leave(board, Unusable(board, error))
+                    too_large = DataError("the image is too large for this machine's memory", where=board.test.path)
+                    self._leave(board, Unusable(board, too_large))
                 self._reading_goes_on()
             case Answered() | Unusable() as outcome:
                 self._leave(outcome.board, outcome)
