@@ -11,6 +11,7 @@ from copperline.line.watching.pattern import Pattern
 from copperline.line.watching.scanning import FileState
 
 SETTLE, PAIR_WAIT = 1.0, 10.0
+NAMES = ("A.png", "A_test.png", "A_test.jpg", "A_temp.png", "B_test.png", "B_temp.png", "x/A_test.png")
 
 
 def state(version: int = 0, mtime: int = 0) -> FileState:
@@ -108,7 +109,9 @@ class Folder(RuleBasedStateMachine):
         self.version = 0
 
     @rule(
-        name=st.sampled_from(["A.png", "A_test.png", "A_test.jpg", "A_temp.png", "B_test.png", "B_temp.png", "x/A_test.png"])
+        name=st.sampled_from(
+            ["A.png", "A_test.png", "A_test.jpg", "A_temp.png", "B_test.png", "B_temp.png", "x/A_test.png"]
+        )
     )
     def write(self, name: str) -> None:
         if name not in self.taken:

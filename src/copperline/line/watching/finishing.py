@@ -67,14 +67,14 @@ class Finisher:
     """Writes boards and moves their files.
 
     Args:
-        stop: ends the waiting for a trouble to pass.
+        ended: ends the waiting for a trouble to pass.
         tell: is told of troubles.
     """
 
-    def __init__(self, line: LineInspector, options: WatchOptions, stop: threading.Event, tell: Tell) -> None:
+    def __init__(self, line: LineInspector, options: WatchOptions, ended: threading.Event, tell: Tell) -> None:
         self._line = line
         self._options = options
-        self._stop = stop
+        self._ended = ended
         self._tell = tell
         self._placer = Placer(options.folder)
 
@@ -163,7 +163,7 @@ class Finisher:
                     self._tell("")
                 return value
             self._tell(text)
-            if self._stop.wait(delay):
+            if self._ended.wait(delay):
                 raise InterruptedFinishError from cause
             delay = min(2 * delay, LONGEST_DELAY_S)
 

@@ -147,7 +147,7 @@ def _parse(text: str) -> list[_Part]:
 def _field(text: str, at: int, end: int, before: list[_Part]) -> _Part:
     name = text[at + 1 : end]
     if name not in _FIELDS:
-        raise _wrong(text, at, f"the unknown field {{{name}}}; there are {', '.join(f'{{{f}}}' for f in _FIELDS)}")
+        raise _wrong(text, at, f"the unknown field {{{name}}}")
     if any(part.is_field and part.text == name for part in before):
         raise _wrong(text, at, f"{{{name}}} a second time")
     if before and before[-1].is_field and {name, before[-1].text} != {"board", "kind"}:
@@ -176,7 +176,7 @@ def _folders(text: str) -> list[tuple[int, str]]:
 def _wrong(text: str, at: int, found: str) -> SettingsError:
     return SettingsError(
         f"expected a pattern such as {DEFAULT_PATTERN!r}, found {found} at character {at + 1} of {text!r}",
-        fix="correct --pattern",
+        fix=f"correct --pattern; there are the fields {', '.join(_FIELDS)}",
     )
 
 

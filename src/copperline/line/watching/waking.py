@@ -37,6 +37,8 @@ def _observer(folder: Path, leave_out: Iterable[Path], wake: Callable[[], None])
     except ImportError:
         _log.info("%s: polled only, as watchdog is not installed", folder)
         return None
+    # It calls it an error when an event comes while it is being stopped; events are no more than hints here.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     left_out = tuple(str(path) + os.sep for path in leave_out)
 
     class Handler(FileSystemEventHandler):

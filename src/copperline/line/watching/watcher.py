@@ -34,6 +34,8 @@ _BATCH = 32
 # However many events come, the folder is listed so often at most, and never for most of the time.
 _SHORTEST_POLL_S, _SCAN_SHARE = 0.1, 4.0
 _RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
+# A machine that is busy with other things must not look like one that waits in vain.
+_PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +65,8 @@ class Watcher:
         self._stop = stop
         self._latest = latest
         self._intake = Intake(options.pattern, settle_s=options.settle_s, pair_wait_s=options.pair_wait_s)
-        self._finisher = Finisher(line, options, stop, self._tell_of_warehouse)
+        self._ended = threading.Event()
+        self._finisher = Finisher(line, options, self._ended, self._tell_of_warehouse)
         self._wake = threading.Event()
         self._queue: deque[FoundBoard] = deque()
         self._reads: deque[tuple[FoundBoard, Future[Outcome]]] = deque()
@@ -101,7 +104,7 @@ class Watcher:
             readers = stack.enter_context(_pool(_READERS, "read"))
             scanner = stack.enter_context(_pool(1, "scan"))
             finisher = stack.enter_context(_pool(1, "finish"))
-            stack.callback(self._stop.set)  # however it ends, nothing waits for a trouble to pass any more
+            stack.callback(self._ended.set)  # however it ends, nothing waits for a trouble to pass any more
             while not (self._stop.is_set() or (once and self._is_through())):
                 self._scan(scanner, lock, once)
                 self._look()
@@ -155,6 +158,7 @@ class Watcher:
         self._intake.update(found.files, now)
         if once and self._scans == 0:
             self._intake.close()
+            self._went_on_at = now
         self._scans += 1
         self._look_at = now
 
@@ -271,8 +275,8 @@ class Watcher:
                 self._intake.finished(left.board)
             else:
                 self._listener.notice(left.still_there)
-                self._intake.release(left.board, hold_until=time.monotonic() + 10 * self._options.poll_s)
-            self._look_at = 0.0 if left.still_there else self._look_at
+                self._intake.release(left.board, hold_until=time.monotonic() + 5 * self._options.poll_s)
+                self._look_at = 0.0
         while True:
             try:
                 self._tell(*self._notices.get_nowait())
@@ -308,6 +312,7 @@ class Watcher:
 
     def _end(self, pool: ThreadPoolExecutor) -> None:
         """What is judged is written and moved; what is only read stays for the next time."""
+        self._ended.set()
         for _, future in self._reads:
             future.cancel()
         for _ in range(2):  # the batch that is under way, and the one that has gathered
@@ -317,22 +322,22 @@ class Watcher:
         self._take_back()
 
     def _is_through(self) -> bool:
-        """With `once`, whether there is nothing more to do or to wait for."""
-        if self._reads or self._batch or self._finishing or self._queue or self._scans == 0:
-            return self._is_stuck()
+        """With `once`, whether there is nothing more to do, or what is left has been waited for long enough."""
+        if self._troubles:
+            return self._has_waited()
+        if self._reads or self._batch or self._finishing or self._queue or self._scans == 0 or not self._left.empty():
+            return False
         now = time.monotonic()
+        if self._intake.ready(now):
+            return False
         waiting = self._intake.waiting(now)
-        is_idle = waiting.settling == waiting.tests == 0 and not self._intake.ready(now) and self._left.empty()
-        return is_idle or self._is_stuck()
+        return waiting.settling == waiting.tests == 0 or self._has_waited()
 
-    def _is_stuck(self) -> bool:
-        """Whether nothing has gone on for longer than all that is waited for."""
+    def _has_waited(self) -> bool:
+        """Whether nothing has gone on for longer than anything is waited for."""
         options = self._options
         longest = max(options.unfinished_wait_s, options.pair_wait_s) + options.settle_s + 2 * options.poll_s
-        if time.monotonic() - self._went_on_at < longest:
-            return False
-        self._stop.set()  # the finisher, too, is to wait no longer
-        return True
+        return time.monotonic() - self._went_on_at >= longest + _PATIENCE_S
 
     def _still_there(self) -> tuple[str, ...]:
         try:
