@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from copperline.line.watching.intake import FoundFile
-from copperline.line.watching.placing import ChangedError, Placer
+from copperline.line.watching.placing import ChangedError, GoneError, Placer
 from copperline.line.watching.scanning import FileState
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "in").mkdir()
+    for name in ("in", "done", "failed"):
+        (tmp_path / name).mkdir()
     return tmp_path / "in"
 
 
@@ -64,7 +65,7 @@ def test_what_was_written_to_since_is_not_moved(folder: Path, tmp_path: Path) ->
         Placer(folder).move(file, tmp_path / "done")
     assert (folder / "B1.png").read_bytes() == b"another board"
     (folder / "B1.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(GoneError):
         Placer(folder).move(file, tmp_path / "done")
 
 
@@ -102,13 +103,13 @@ def test_the_reason_lies_beside_the_file(folder: Path, tmp_path: Path) -> None:
     failed = tmp_path / "failed"
     long = "x" * 251 + ".png"
     for name in ("B1.png", long, "line\nbreak\"'ü.png"):
-        moved = Placer(folder).move(put(folder, name, b"1"), failed, {"reason": f"none: {name}"})
+        moved = Placer(folder).move(put(folder, name, b"1"), failed, reason={"reason": f"none: {name}"})
         reasons = [p for p in failed.iterdir() if p.name.startswith(name[:9]) and p.name.endswith(".reason.json")]
         assert moved.name == name
         assert json.loads(reasons[0].read_text(encoding="utf-8")) == {"reason": f"none: {name}"}
     assert len(list(failed.iterdir())) == 6
     # A second one of the longest name a file may have.
-    second = Placer(folder).move(put(folder, long, b"2"), failed, {})
+    second = Placer(folder).move(put(folder, long, b"2"), failed, reason={})
     assert second.name.endswith("x-2.png")
     assert len(os.fsencode(second.name)) == 255
 
@@ -121,10 +122,18 @@ def test_a_file_in_the_way_of_a_folder_is_gone_around(folder: Path, tmp_path: Pa
     (folder / "B1.png").rmdir()
 
 
+def test_a_folder_that_is_away_is_not_made(folder: Path, tmp_path: Path) -> None:
+    """The mount point of a share; inside the watched folder it is the same file system."""
+    file = put(folder, "B1.png", b"1")
+    with pytest.raises(FileNotFoundError):
+        Placer(folder).move(file, tmp_path / "share", "2026-03-02")
+    assert not (tmp_path / "share").exists()
+    assert Placer(folder).move(file, folder / "done", "2026-03-02") == folder / "done/2026-03-02/B1.png"
+
+
 def test_a_link_in_the_done_folder_is_not_written_through(folder: Path, tmp_path: Path) -> None:
     done, other = tmp_path / "done", tmp_path / "other.png"
     other.write_bytes(b"1")
-    done.mkdir()
     (done / "B1.png").symlink_to(other)
     assert Placer(folder).move(put(folder, "B1.png", b"1"), done) == done / "B1-2.png"
     assert other.read_bytes() == b"1"

@@ -323,6 +323,28 @@ def test_a_file_that_is_locked_on_its_share_is_waited_for(
     until(lambda: len(place.told.boards) == 2)
 
 
+def test_a_file_that_cannot_be_moved_yet_does_not_keep_the_others_waiting(
+    place: Any, boards: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows answers while a viewer has the file open. The move is tried again, the board not inspected again."""
+    move, refused = Placer.move, []
+
+    def refusing(self: Placer, file: Any, *more: Any) -> Any:
+        if file.path == "B1.jpg" and not refused:
+            refused.append(file)
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return move(self, file, *more)
+
+    monkeypatch.setattr(Placer, "move", refusing)
+    monkeypatch.setattr("copperline.line.watching.watcher._LONGEST_HOLD_S", 0.3)
+    place.put("B1.jpg", boards[0][0])
+    place.put("B2.jpg", boards[1][0])
+    summary = place.once()
+    assert (summary.inspected, summary.only_moved, len(place.rows())) == (2, 1, 2)
+    assert place.done() == {"B1.jpg", "B2.jpg"}
+    assert any("B1.jpg: cannot be moved" in notice for notice in place.told.notices)
+
+
 def test_a_board_that_the_warehouse_refuses_does_not_stop_the_others(
     place: Any, boards: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,6 +424,10 @@ def test_a_folder_that_cannot_be_watched_is_refused(place: Any, tmp_path: Path) 
         place.watcher(failed=tmp_path)
     with pytest.raises(SettingsError, match="two folders apart"):
         place.watcher(done=tmp_path / "x", failed=tmp_path / "x")
+    with pytest.raises(SettingsError, match="expected a line of printable characters"):
+        place.watcher(line_id="L\n1")
+    with pytest.raises(SettingsError, match="expected a station"):
+        place.watcher(station_id="")
     with pytest.raises(SettingsError, match="expected poll of at least"):
         place.watcher(poll_s=0.0)
     (place.folder / "done").write_text("a file")

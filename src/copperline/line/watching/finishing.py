@@ -6,6 +6,7 @@ one thread of its own, beside the network.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from copperline.errors import CopperlineError
 from copperline.line.inspector import Answer, Judged, LineInspector
 from copperline.line.watching.intake import FoundBoard, FoundFile
 from copperline.line.watching.options import WatchOptions
-from copperline.line.watching.placing import ChangedError, Placer
+from copperline.line.watching.placing import ChangedError, GoneError, Placer
 from copperline.line.watching.reading import Answered, Unusable, inspected_at, is_trouble
 from copperline.line.watching.summary import FailedBoard, InspectedBoard
 
@@ -27,6 +28,10 @@ Value = TypeVar("Value")
 Tell = Callable[[str], None]
 """Called with a trouble, and with an empty text when it is over."""
 
+# Another program has the file, or its name is none for the place where it is to go: the others need not wait for it.
+_OF_ONE_FILE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY, errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}
+)
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 
 
@@ -108,7 +113,7 @@ class Finisher:
             failure = FailedBoard(board.test.path, str(result.error))
             # The test image first: a reference alone is no board.
             files = [board.test, *self._reference(leaving)]
-            return Left(board, failure, False, self._move(files, self._options.failed_folder, result))
+            return Left(board, failure, False, self._move(files, self._options.failed_folder, failed=result))
         if isinstance(result, Answered):
             at, new = result.inspected_at, False
             told = InspectedBoard(board.told.fields["board"], board.test.path, result.inspection_id, None)
@@ -119,8 +124,10 @@ class Finisher:
             at = result.result.record.inspected_at if new else self._inspected_at(answer.written.inspection_id)
         # The day of the inspection, and not today: a move that is taken up tomorrow goes to the same place. The
         # reference first: a test image that is found without it is known to be inspected, a reference would stay.
-        into = self._options.done_folder / at.astimezone(UTC).date().isoformat()
-        return Left(board, told, new, self._move([*self._reference(leaving), board.test], into))
+        day = at.astimezone(UTC).date().isoformat()
+        return Left(
+            board, told, new, self._move([*self._reference(leaving), board.test], self._options.done_folder, day)
+        )
 
     def _inspected_at(self, inspection_id: str) -> datetime:
         return self._lasting(lambda: inspected_at(self._line, inspection_id))
@@ -129,18 +136,18 @@ class Finisher:
         reference = leaving.board.reference
         return [reference] if leaving.takes_reference and reference is not None else []
 
-    def _move(self, files: Sequence[FoundFile], into: Path, failed: Unusable | None = None) -> str:
+    def _move(self, files: Sequence[FoundFile], root: Path, below: str = "", failed: Unusable | None = None) -> str:
         """Empty when all of them are where they belong, or gone by another's hand; else why not."""
         for file in files:
             reason = None if failed is None else _reason(file, failed)
             try:
-                self._lasting(partial(self._placer.move, file, into, reason))
-            except FileNotFoundError:
+                self._lasting(partial(self._placer.move, file, root, below, reason))
+            except GoneError:
                 continue
             except ChangedError:
                 return f"{file.path}: was written to again"
-            except PermissionError as error:
-                return f"{file.path}: cannot be moved to {into} ({error.strerror}); waiting for it"
+            except OSError as error:
+                return f"{file.path}: cannot be moved to {root} ({error.strerror}); trying again"
         return ""
 
     def _lasting(self, action: Callable[[], Value]) -> Value:
@@ -150,9 +157,9 @@ class Finisher:
         while True:
             try:
                 value = action()
-            except (FileNotFoundError, PermissionError):
-                raise
             except OSError as error:
+                if error.errno in _OF_ONE_FILE:
+                    raise
                 text, cause = f"{error.filename or self._options.folder}: {error.strerror or error}", error
             except CopperlineError as error:
                 if not is_trouble(error):

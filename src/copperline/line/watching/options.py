@@ -8,9 +8,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from copperline.errors import SettingsError
+from copperline.errors import DataError, SettingsError
 from copperline.line.watching.locking import OWN_FOLDER
-from copperline.line.watching.pattern import Pattern
+from copperline.line.watching.pattern import Pattern, require_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class WatchOptions:
         unfinished_wait_s: a file that is no whole image fails when nothing was written to it for so long.
 
     Raises:
-        SettingsError: a folder is in the place of another, or a time is not above (`settle_s`, `pair_wait_s`: at
-            least) zero.
+        SettingsError: a folder is in the place of another, a time is not above (`settle_s`, `pair_wait_s`: at
+            least) zero, or a name cannot be kept.
     """
 
     folder: Path
@@ -53,6 +53,18 @@ class WatchOptions:
                     f"expected {name.removesuffix('_s').replace('_', '-')} of at least {least:g} s, found {value:g}",
                     fix="give more",
                 )
+        told = {
+            "station": self.station_id,
+            "line": self.line_id,
+            "product": self.product_type,
+            "revision": self.revision,
+        }
+        try:
+            require_usable({name: value for name, value in told.items() if value}, "the options")
+        except DataError as error:
+            raise SettingsError(error.problem, fix="correct the option of that name") from error
+        if not self.station_id:
+            raise SettingsError("expected a station, found none", fix="name it with --station")
         watched, done, failed = (path.absolute() for path in (self.folder, self.done_folder, self.failed_folder))
         for path in (done, failed):
             if watched == path or watched.is_relative_to(path):

@@ -23,6 +23,10 @@ _LONGEST_NAME = 255
 _REMEMBERED = 10_000
 
 
+class GoneError(Exception):
+    """The file is not there any more."""
+
+
 class ChangedError(Exception):
     """The file was written to since it was read: what lies there now is another board."""
 
@@ -38,22 +42,27 @@ class Placer:
         self._folder = folder
         self._numbers: dict[Path, int] = {}
 
-    def move(self, file: FoundFile, into: Path, reason: Mapping[str, Any] | None = None) -> Path:
-        """Moves a file to the same relative path below `into`, and gives the path that it has there.
+    def move(self, file: FoundFile, root: Path, below: str = "", reason: Mapping[str, Any] | None = None) -> Path:
+        """Moves a file to the same relative path below `root / below`, and gives the path that it has there.
 
         Where another file has that name, it gets a number; where the same bytes lie there, it is only taken away:
         that is a move which was interrupted.
 
         Args:
+            root: a folder that is there; only inside the watched folder it is made where it is missing.
             reason: is written beside it, before it comes.
 
         Raises:
-            FileNotFoundError: the file is gone.
+            GoneError: the file is not there any more.
             ChangedError: it was written to.
             OSError: it cannot be moved now; it is where it was, or already moved if the failure came last.
         """
         source = self._folder / file.path
         _require_unchanged(source, file.state)
+        into = root / below
+        if not (root.is_relative_to(self._folder) or root.is_dir()):
+            # A share that is not mounted: what was put into its mount point would be hidden when it comes back.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(root))
         parent = _made(into, file.path.split("/")[:-1])
         target, is_there = self._target(parent / source.name, source)
         if reason is not None:
@@ -89,7 +98,11 @@ class Placer:
 
 
 def _require_unchanged(path: Path, state: FileState) -> None:
-    if not FileState.of(path.stat(follow_symlinks=False)).same_content_as(state):
+    try:
+        found = FileState.of(path.stat(follow_symlinks=False))
+    except FileNotFoundError as error:
+        raise GoneError from error
+    if not found.same_content_as(state):
         raise ChangedError
 
 
@@ -110,7 +123,7 @@ def _numbered(name: str, number: int) -> str:
     """`name` with a number before its suffix, no longer than a name may be.
 
     >>> _numbered("B1_test.png", 2), len(_numbered("x" * 251 + ".png", 12))
-    ('B1_test-12.png'.replace('12', '2'), 255)
+    ('B1_test-2.png', 255)
     """
     stem, dot, suffix = name.rpartition(".")
     return _shortened(stem or name, f"-{number}{dot}{suffix}" if stem else f"-{number}")

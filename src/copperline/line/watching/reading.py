@@ -123,7 +123,8 @@ class BoardReader:
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
                 raise _LaterError from error
-            raise
+            # One file on a bad sector must not stop the others; if the share is away, the next scan says so.
+            raise _LaterError(f"{file.path}: cannot be read ({error.strerror}); waiting for it") from error
         with os.fdopen(opened, "rb") as stream:
             found = os.fstat(stream.fileno())
             if not stat.S_ISREG(found.st_mode) or not FileState.of(found).same_content_as(file.state):
@@ -134,7 +135,10 @@ class BoardReader:
                     where=file.path,
                     fix="export the board in smaller tiles",
                 )
-            data = stream.read()
+            try:
+                data = stream.read()
+            except OSError as error:
+                raise _LaterError(f"{file.path}: cannot be read ({error.strerror}); waiting for it") from error
             if not FileState.of(os.fstat(stream.fileno())).same_content_as(file.state) or len(data) != found.st_size:
                 raise _LaterError
         return data

@@ -28,14 +28,19 @@ from copperline.line.watching.summary import InspectedBoard, Listener, WatchSumm
 from copperline.line.watching.waking import events_of
 
 _READERS = 2
-_READ_AHEAD = 6
+# Boards, and bytes of their files, of which at most so many are in memory.
+_READ_AHEAD, _READ_AHEAD_BYTES = 6, 64 << 20
 # More than this wait for the warehouse only while it is in trouble; then no more boards are taken.
 _BATCH = 32
-# However many events come, the folder is listed so often at most, and never for most of the time.
-_SHORTEST_POLL_S, _SCAN_SHARE = 0.1, 4.0
+# However many events come, the folder is listed so often at most, and between two lists, as between two looks at what
+# is known of its files, there is so many times as much time as they take.
+_SHORTEST_POLL_S, _SCAN_SHARE, _LOOK_SHARE = 0.1, 4.0, 10.0
 _RETRY_S, _LONGEST_RETRY_S = 0.5, 30.0
+# Of one file, which does not keep the others waiting.
+_LONGEST_HOLD_S = 5.0
 # A machine that is busy with other things must not look like one that waits in vain.
 _PATIENCE_S = 2.0
+_REMEMBERED = 100
 _log = logging.getLogger(__name__)
 
 
@@ -78,11 +83,11 @@ class Watcher:
         self._scanning: Future[Scan] | None = None
         self._dirty = False
         self._scan_at = self._look_at = self._read_at = 0.0
-        self._scan_started = 0.0
+        self._scan_started = self._scan_floor = 0.0
         self._scans = 0
         self._scan_delay = self._read_delay = _RETRY_S
         self._told_unreadable: set[str] = set()
-        self._told_locked: set[str] = set()
+        self._told_once: deque[str] = deque(maxlen=_REMEMBERED)
         self._went_on_at = time.monotonic()
 
     def run(self, *, once: bool = False) -> WatchSummary:
@@ -130,11 +135,15 @@ class Watcher:
         if self._scanning is not None and self._scanning.done():
             self._take_scan(self._scanning, now, once)
             self._scanning = None
-        due = self._scan_at if not self._dirty else min(self._scan_at, self._scan_started + _SHORTEST_POLL_S)
-        if self._scanning is None and now >= due:
+        if self._scanning is None and now >= self._scan_due():
             self._dirty = False
             self._scan_started = now
             self._scanning = self._submit(pool, self._scan_folder, lock)
+
+    def _scan_due(self) -> float:
+        if not self._dirty:
+            return self._scan_at
+        return max(self._scan_floor, min(self._scan_at, self._scan_started + _SHORTEST_POLL_S))
 
     def _scan_folder(self, lock: FolderLock) -> Scan:
         found = scan(self._options.folder, self._options.own_folders)
@@ -151,7 +160,8 @@ class Watcher:
             return
         self._tell("folder", "")
         self._scan_delay = _RETRY_S
-        self._scan_at = max(self._scan_started + self._options.poll_s, now + _SCAN_SHARE * (now - self._scan_started))
+        self._scan_floor = now + _SCAN_SHARE * (now - self._scan_started)
+        self._scan_at = max(self._scan_started + self._options.poll_s, self._scan_floor)
         for path in found.unreadable.keys() - self._told_unreadable:
             self._listener.notice(f"{path}: cannot be looked at ({found.unreadable[path]}); the rest goes on")
         self._told_unreadable = set(found.unreadable)
@@ -169,8 +179,9 @@ class Watcher:
             return
         self._queue = deque(self._intake.ready(now))
         change = self._intake.next_change(now)
-        self._look_at = float("inf") if change is None else max(change, now + 0.05)
         self.summary.waiting = self._intake.waiting(now)
+        rest = max(0.05, _LOOK_SHARE * (time.monotonic() - now))
+        self._look_at = float("inf") if change is None else max(change, now + rest)
         self.summary.queued = len(self._queue)
 
     # Reading ahead
@@ -178,8 +189,10 @@ class Watcher:
     def _feed(self, pool: ThreadPoolExecutor, reader: BoardReader) -> None:
         if time.monotonic() < self._read_at or len(self._batch) >= _BATCH:
             return
-        while self._queue and len(self._reads) < _READ_AHEAD:
+        ahead = sum(_size(board) for board, _ in self._reads)
+        while self._queue and len(self._reads) < _READ_AHEAD and ahead < _READ_AHEAD_BYTES:
             board = self._queue.popleft()
+            ahead += _size(board)
             self._intake.take(board)
             self._reads.append((board, self._submit(pool, reader.read, board)))
         self.summary.queued = len(self._queue) + len(self._reads)
@@ -225,11 +238,9 @@ class Watcher:
         if outcome.error is not None and unchanged >= self._options.unfinished_wait_s:
             self._leave(board, Unusable(board, outcome.error))
             return
-        if outcome.locked and board.test.path not in self._told_locked:
-            self._told_locked.add(board.test.path)
-            self._listener.notice(outcome.locked)
+        self._tell_once(outcome.locked)
         # The longer it has been so the less often it is read, but the last time when its time is over.
-        wait = min(max(0.2, unchanged / 2), _LONGEST_RETRY_S)
+        wait = min(max(0.2, unchanged / 2), _LONGEST_HOLD_S)
         if outcome.error is not None:
             wait = min(wait, self._options.unfinished_wait_s - unchanged)
         self._intake.release(board, hold_until=now + wait)
@@ -269,13 +280,12 @@ class Watcher:
                 left = self._left.get_nowait()
             except Empty:
                 break
-            self._told_locked.discard(left.board.test.path)
             self._count(left)
             if not left.still_there:
                 self._intake.finished(left.board)
             else:
-                self._listener.notice(left.still_there)
-                self._intake.release(left.board, hold_until=time.monotonic() + 5 * self._options.poll_s)
+                self._tell_once(left.still_there)
+                self._intake.release(left.board, hold_until=time.monotonic() + _LONGEST_HOLD_S)
                 self._look_at = 0.0
         while True:
             try:
@@ -286,8 +296,9 @@ class Watcher:
     def _count(self, left: Left) -> None:
         self._went_on_at = time.monotonic()
         if isinstance(left.told, InspectedBoard):
-            self.summary.add(left.told, left.new)
-            self._listener.inspected(left.told)
+            if left.told.call is not None or not left.still_there:
+                self.summary.add(left.told, left.new)
+                self._listener.inspected(left.told)
         elif not left.still_there:
             self.summary.add_failure(left.told)
             self._listener.failed(left.told)
@@ -299,7 +310,7 @@ class Watcher:
         now = time.monotonic()
         due = [self._look_at, now + 1.0]
         if self._scanning is None:
-            due.append(self._scan_started + _SHORTEST_POLL_S if self._dirty else self._scan_at)
+            due.append(self._scan_due())
         if self._queue and self._read_at > now:
             due.append(self._read_at)
         self._wake.wait(max(0.0, min(due) - now))
@@ -346,6 +357,12 @@ class Watcher:
             return self._intake.paths()
         return tuple(path for path in self._intake.paths() if path in found)
 
+    def _tell_once(self, text: str) -> None:
+        """Of one file, which is tried again and again."""
+        if text and text not in self._told_once:
+            self._told_once.append(text)
+            self._listener.notice(text)
+
     def _tell_of_warehouse(self, text: str) -> None:
         """From the thread that writes and moves."""
         self._notices.put(("writing", text))
@@ -363,6 +380,10 @@ class Watcher:
             del self._troubles[what]
             self._listener.notice(f"goes on: {before} is over")
         self.summary.trouble = next(iter(self._troubles.values()), "")
+
+
+def _size(board: FoundBoard) -> int:
+    return board.test.state.size + (0 if board.reference is None else board.reference.state.size)
 
 
 def _words(error: OSError | SettingsError, options: WatchOptions) -> str:
