@@ -150,6 +150,8 @@ def _tell(summary: WatchSummary, options: WatchOptions, settings: Settings) -> N
         f"Inspected {summary.inspected} boards ({summary.new} new): {calls}; {summary.defects} defects; "
         f"{summary.failed} boards failed."
     ]
+    if summary.trouble:
+        lines.append(f"When it ended, boards were waiting, and are still in {options.folder}: {summary.trouble}.")
     if summary.only_moved:
         lines.append(f"{summary.only_moved} boards had been inspected before; only their files were moved.")
     if summary.left:

@@ -220,10 +220,9 @@ class Watcher:
                 self._look_again(outcome)
             case Trouble(board, text):
                 self._tell("reading", text)
-                self._intake.release(board)
                 self._read_at = time.monotonic() + self._read_delay
                 self._read_delay = min(2 * self._read_delay, _LONGEST_RETRY_S)
-                self._look_at = 0.0
+                self._put_back(board, self._read_at)
         return True
 
     def _reading_goes_on(self) -> None:
@@ -240,12 +239,15 @@ class Watcher:
             return
         self._tell_once(outcome.locked)
         # The longer it has been so the less often it is read, but the last time when its time is over.
-        wait = min(max(0.2, unchanged / 2), _LONGEST_HOLD_S)
+        pause = min(max(0.2, unchanged / 2), _LONGEST_HOLD_S)
         if outcome.error is not None:
-            wait = min(wait, self._options.unfinished_wait_s - unchanged)
-        self._intake.release(board, hold_until=now + wait)
-        self._look_at = 0.0
+            pause = min(pause, self._options.unfinished_wait_s - unchanged)
+        self._put_back(board, now + pause)
         self._dirty = True
+
+    def _put_back(self, board: FoundBoard, until: float) -> None:
+        self._intake.release(board, hold_until=until)
+        self._look_at = min(self._look_at, until)
 
     def _use_latest(self) -> None:
         if self._latest is None:
@@ -285,8 +287,7 @@ class Watcher:
                 self._intake.finished(left.board)
             else:
                 self._tell_once(left.still_there)
-                self._intake.release(left.board, hold_until=time.monotonic() + _LONGEST_HOLD_S)
-                self._look_at = 0.0
+                self._put_back(left.board, time.monotonic() + _LONGEST_HOLD_S)
         while True:
             try:
                 self._tell(*self._notices.get_nowait())
