@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,16 +167,6 @@ def test_killed_at_many_moments(place: Any, boards: Any, nursery: Nursery, tmp_p
     assert killed
     assert nursery.run(tmp_path, threshold=0.9) == 0
     require_each_once(place, put, boards)
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("needs a second file system at /dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory) as made:
-        yield Path(made)
 
 
 @pytest.mark.parametrize("point", ["2 copied", "2 half copied"])

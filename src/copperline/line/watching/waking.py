@@ -7,6 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
 
 _TELLING = frozenset({"created", "modified", "moved", "closed"})
 _log = logging.getLogger(__name__)
@@ -30,7 +34,7 @@ def events_of(folder: Path, leave_out: Iterable[Path], wake: Callable[[], None])
         observer.join(5.0)
 
 
-def _observer(folder: Path, leave_out: Iterable[Path], wake: Callable[[], None]):  # type: ignore[no-untyped-def]
+def _observer(folder: Path, leave_out: Iterable[Path], wake: Callable[[], None]) -> BaseObserver | None:
     try:
         from watchdog.events import FileSystemEvent, FileSystemEventHandler
         from watchdog.observers import Observer

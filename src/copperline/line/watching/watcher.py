@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from copperline.errors import CopperlineError, DataError, SettingsError
 from copperline.inspection import Detector
@@ -26,6 +27,8 @@ from copperline.line.watching.reading import Answered, BoardReader, NotYet, Outc
 from copperline.line.watching.scanning import Scan, scan
 from copperline.line.watching.summary import InspectedBoard, Listener, WatchSummary
 from copperline.line.watching.waking import events_of
+
+Value = TypeVar("Value")
 
 _READERS = 2
 # Boards, and bytes of their files, of which at most so many are in memory.
@@ -317,7 +320,7 @@ class Watcher:
         self._wake.wait(max(0.0, min(due) - now))
         self._wake.clear()
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Callable[..., object], *arguments: object) -> Future:  # type: ignore[type-arg]
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[..., Value], *arguments: object) -> Future[Value]:
         future = pool.submit(work, *arguments)
         future.add_done_callback(lambda _: self._wake.set())
         return future
