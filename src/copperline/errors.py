@@ -52,6 +52,10 @@ class DataError(CopperlineError):
     """An image, annotation, split file or data set is missing, damaged or inconsistent."""
 
 
+class DamagedImageError(DataError):
+    """A file is no whole image: empty, cut off or damaged. One that is still being written looks so too."""
+
+
 class ModelError(CopperlineError):
     """A model file, checkpoint or registry entry is missing, damaged or does not fit the task."""
 

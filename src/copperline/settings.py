@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
+    line_requires_reference: bool = Field(
+        False, description="Boards without a golden reference are refused, instead of judged by themselves"
+    )
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
     time_zone: str = Field("UTC", description="The plant's IANA time zone, for days and shifts; rows stay in UTC")
     shift_starts: tuple[time, ...] = Field(

@@ -19,6 +19,7 @@ from copperline.cli import (
     sql,
     train,
     warehouse,
+    watch,
 )
 from copperline.errors import CopperlineError
 
@@ -49,6 +50,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
+app.command("watch")(watch.watch)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.command("serve")(serve.serve)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin
 
 from copperline.data.pairs import BoardPair
-from copperline.errors import DataError
+from copperline.errors import DamagedImageError, DataError
 from copperline.files import atomic_file
 
 Image = npt.NDArray[np.uint8]
@@ -180,7 +180,7 @@ def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: in
 def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int, int]:
     start = stream.read(8)
     if not start:
-        raise DataError("expected an image, found an empty file (0 bytes)", where=where, fix="export it again")
+        raise DamagedImageError("expected an image, found an empty file (0 bytes)", where=where, fix="export it again")
     for magic, reader in _FORMATS:
         if start.startswith(magic):
             stream.seek(0)
@@ -188,7 +188,9 @@ def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int,
                 return reader(stream).size
             except (SyntaxError, ValueError, OSError, OverflowError, MemoryError) as error:
                 raise _damaged(where) from error
-    raise DataError(
+    # A file that is being written may be only a few bytes yet, or zeros where room was made for it first.
+    kind = DataError if len(start) == 8 and any(start) else DamagedImageError
+    raise kind(
         f"expected an image ({_FORMAT_NAMES}), found a file that is none of these",
         where=where,
         fix="export the board as PNG",
@@ -229,8 +231,10 @@ def _is_cut_off(data: bytes) -> bool:
     return False
 
 
-def _damaged(where: str | os.PathLike[str]) -> DataError:
-    return DataError("expected a whole image, found a truncated or damaged one", where=where, fix="export it again")
+def _damaged(where: str | os.PathLike[str]) -> DamagedImageError:
+    return DamagedImageError(
+        "expected a whole image, found a truncated or damaged one", where=where, fix="export it again"
+    )
 
 
 def _size_text(image: Image) -> str:

@@ -26,7 +26,7 @@ _WRITES = "copperline_writes"
 _WRITE_LOCK = 0x434F5050
 
 
-def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0) -> Engine:
+def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0, durable: bool = False) -> Engine:
     """Opens the warehouse at an SQLAlchemy URL and makes the tables that are missing.
 
     SQLite is put in WAL mode, so readers and the writer do not wait for each other; its folder is made if missing.
@@ -35,6 +35,8 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
         url: for example `sqlite:////var/lib/copperline/warehouse.db` or `postgresql+psycopg://user@host/plant`.
         read_only: nothing is made or changed, and the database refuses every write (SQLite, PostgreSQL).
         timeout_s: how long to wait for another process's write on SQLite.
+        durable: what is committed outlives a power failure on SQLite too, where each commit then takes a little
+            longer; for whoever gives up the only other copy of what was written.
 
     Raises:
         WarehouseError: the database cannot be reached, is not one, has another version's tables, or, with
@@ -44,6 +46,8 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
     where = place(parsed)
     with warehouse_errors(where):
         engine = _engine(parsed, where, read_only, timeout_s)
+        if durable and engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = FULL"))
         try:
             _check_schema(engine, where, read_only)
         except BaseException:
