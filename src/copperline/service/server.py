@@ -73,8 +73,7 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
         ModelError: there is no such model, or it cannot be used.
         WarehouseError: the warehouse cannot be opened.
     """
-    with _socket(server) as listener:
-        logs.configure(settings.service_log)
+    with _socket(server) as listener, logs.on_stderr(settings.service_log):
         detector = Detector.load(server.model, settings=settings)
         engine = open_warehouse(settings.warehouse, timeout_s=BUSY_S)
         try:
