@@ -253,6 +253,21 @@ def test_inspections_are_counted_by_call(start: Any, boards: list[Board]) -> Non
         assert plant_counts(service.engine).boards == 3
 
 
+def test_two_services_at_one_warehouse_give_one_key_one_answer(start: Any, boards: list[Board], gate: Any) -> None:
+    with start() as slow, start() as quick, ThreadPoolExecutor(4) as threads:
+        held = gate(slow)
+        same = threads.submit(post, slow, boards[0][0], "B0", "key-0")
+        other = threads.submit(post, slow, boards[1][0], "B1", "key-1")
+        held.wait_for_one()
+        assert post(quick, boards[0][0], "B0", "key-0").status_code == 201
+        assert post(quick, boards[2][0], "B2", "key-1").status_code == 201
+        held.open()
+        assert (same.result().status_code, same.result().json()["new"]) == (200, False)
+        assert other.result().status_code == 422
+        assert other.result().json()["type"] == "urn:copperline:problem:idempotency-key-used"
+        assert written(slow) == {"B0", "B2"}
+
+
 def test_a_disk_that_is_nearly_full_is_not_ready(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with start() as service:
         assert httpx.get(f"{service.url}/readyz").json()["status"] == "ready"
