@@ -116,7 +116,7 @@ def test_a_field_that_comes_twice_is_refused(service: Any, boards: list[Board]) 
         files={"image": boards[0][0]},
         data={"board_id": ["B1", "B2"], "station_id": "S"},
     )
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "board_id")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.board_id")
 
 
 def test_what_is_no_board_is_refused_and_leaves_no_row(service: Any, boards: list[Board]) -> None:
@@ -143,6 +143,7 @@ def test_a_reference_that_is_not_known_and_two_at_once(service: Any, boards: lis
         f"{service.url}/v1/inspections", files={"image": boards[0][0], "reference": boards[0][1]}, data=fields
     )
     assert both.status_code == 422
+    assert post(service, boards[0][0], conditioning='{"median": 3}', **fields).status_code == 422
 
 
 def test_inspections_are_listed_newest_first_page_by_page(start: Any, boards: list[Board]) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError as DatabaseDataError
 from sqlalchemy.exc import OperationalError
 
 from copperline.errors import WarehouseError
+from copperline.service import readiness
 from copperline.taxonomy import Call
 from copperline.warehouse import plant_counts, read_transaction
 from copperline.warehouse.tables import inspections
@@ -250,3 +251,41 @@ def test_inspections_are_counted_by_call(start: Any, boards: list[Board]) -> Non
         for call in Call:
             assert f'copperline_inspections_total{{call="{call.value}"}} {float(calls.count(call.value))}' in text
         assert plant_counts(service.engine).boards == 3
+
+
+def test_two_services_at_one_warehouse_give_one_key_one_answer(start: Any, boards: list[Board], gate: Any) -> None:
+    with start() as slow, start() as quick, ThreadPoolExecutor(4) as threads:
+        held = gate(slow)
+        same = threads.submit(post, slow, boards[0][0], "B0", "key-0")
+        other = threads.submit(post, slow, boards[1][0], "B1", "key-1")
+        held.wait_for_one()
+        assert post(quick, boards[0][0], "B0", "key-0").status_code == 201
+        assert post(quick, boards[2][0], "B2", "key-1").status_code == 201
+        held.open()
+        assert (same.result().status_code, same.result().json()["new"]) == (200, False)
+        assert other.result().status_code == 422
+        assert other.result().json()["type"] == "urn:copperline:problem:idempotency-key-used"
+        assert written(slow) == {"B0", "B2"}
+
+
+def test_a_disk_that_is_nearly_full_is_not_ready(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start() as service:
+        assert httpx.get(f"{service.url}/readyz").json()["status"] == "ready"
+        monkeypatch.setattr(readiness, "LEAST_FREE_BYTES", 2**62)
+        monkeypatch.setattr(readiness, "FRESH_S", 0)
+        answer = httpx.get(f"{service.url}/readyz")
+        assert answer.status_code == 503
+        assert "MiB free" in answer.json()["reasons"][0]
+
+
+def test_who_asks_whether_it_is_ready_does_not_wait_for_a_locked_warehouse(start: Any) -> None:
+    with start() as service, ThreadPoolExecutor(16) as threads:
+        assert httpx.get(f"{service.url}/readyz").status_code == 200
+        other = sqlite3.connect(Path(service.engine.url.database), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(readiness.FRESH_S)
+        asked = [threads.submit(httpx.get, f"{service.url}/readyz") for _ in range(16)]
+        assert httpx.get(f"{service.url}/v1/stations", timeout=5).status_code == 200
+        assert 503 in [one.result().status_code for one in asked]
+        other.execute("ROLLBACK")
+        other.close()

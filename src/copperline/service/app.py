@@ -90,12 +90,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # What it would tell goes to Prometheus, and nothing leaves the house because a variable is set somewhere.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.pieces = pieces
     app.state.settings = settings
     app.state.engine = engine
-    # Middleware added later is nearer to the client. Limits of a request's size and pace belong between these two
-    # lines, and the gate that `allow` asks goes to app.state.gate.
+    # Middleware that is added later is nearer to the client. Limits of a request's size and pace belong here, before
+    # Observe, which then sees what they refuse; the gate that `allow` asks goes to app.state.gate.
     app.add_middleware(Observe, metrics=metrics)
     handlers.install(app, metrics)
     for routes in (inspections, boards, dispositions, quality, models, stations, references, health):

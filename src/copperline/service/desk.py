@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from fastapi.concurrency import run_in_threadpool
+
 from copperline.access.keys import Principal
 from copperline.line import Answer, InspectionDocument, LineInspector, Submission
 from copperline.service.lane import Job, Lane
@@ -148,7 +150,7 @@ class Desk:
     async def _work(self, under_way: _UnderWay) -> Reply:
         submission = under_way.submission
         if submission.request is not None:
-            found = await self.in_thread(lambda: self._answered(submission.request))
+            found = await run_in_threadpool(self._answered, submission.request)
             if found is not None:
                 return found
         started = time.monotonic()
@@ -169,8 +171,8 @@ class Desk:
         if answer.document is not None:
             return Reply(answer.document, answer.written.new)
         # Another process may have been faster, with the same key for something else.
-        found = None if submission.request is None else await self.in_thread(lambda: self._answered(submission.request))
-        return found or Reply(await self.in_thread(lambda: self._document(answer.written.inspection_id)), False)
+        found = await run_in_threadpool(self._answered, submission.request)
+        return found or Reply(await run_in_threadpool(self._document, answer.written.inspection_id), False)
 
     def _answered(self, request: RequestKey | None) -> Reply | None:
         found = None if request is None else answered_request(self._inspector.engine, request.key)

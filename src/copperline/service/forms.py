@@ -9,7 +9,7 @@ from fastapi import Form, Request, UploadFile
 
 from copperline.errors import DataError
 from copperline.reference import Recipe
-from copperline.service.problems import Problem
+from copperline.service.problems import invalid_request
 
 # Of a recipe; its text has no reason to be longer.
 _LONGEST = 2000
@@ -32,7 +32,10 @@ def only_fields(*names: str) -> Callable[[Request], Awaitable[None]]:
         given = [name for name, _ in form.multi_items()]
         wrong = sorted({name for name in given if name not in names or given.count(name) > 1})
         if wrong:
-            raise _wrong(wrong[0], f"expected each of {', '.join(names)} at most once, found it unknown or twice")
+            field = "body." + wrong[0][:255].encode("utf-8", "replace").decode()
+            raise invalid_request(
+                f"expected each of {', '.join(names)} at most once, found another field or one twice", field
+            )
 
     return check
 
@@ -41,7 +44,7 @@ async def read(file: UploadFile, field: str) -> bytes:
     """All of a file; an empty one is refused by name."""
     data = await file.read()
     if not data:
-        raise _wrong(f"body.{field}", "expected the bytes of an image, found none")
+        raise invalid_request("expected the bytes of an image, found none", f"body.{field}")
     return data
 
 
@@ -52,15 +55,4 @@ def recipe_of(text: str | None) -> Recipe | None:
     try:
         return Recipe.from_json(text)
     except DataError as error:
-        raise _wrong("body.conditioning", f"{error.problem}; {error.fix}") from error
-
-
-def _wrong(field: str, problem: str) -> Problem:
-    clean = field[:255].encode("utf-8", "replace").decode()
-    return Problem(
-        422,
-        "invalid-request",
-        "The request cannot be understood",
-        f"{clean}: {problem}",
-        errors=[{"field": clean, "problem": problem}],
-    )
+        raise invalid_request(f"{error.problem}; {error.fix}", "body.conditioning") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -73,7 +74,22 @@ def _of_http(request: Request, error: HTTPException) -> Problem:
         detail = "expected a path of /openapi.json, found another"
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"expected a method that this path has, found {request.method[:20]}"
-    return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path: FastAPI knows only those of the first route that it has for it."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    found = [
+        method.upper()
+        for template, operations in paths.items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path)
+        for method in operations
+    ]
+    return ", ".join(sorted(found))
 
 
 def _of_fields(error: RequestValidationError) -> Problem:

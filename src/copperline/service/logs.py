@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
 _LOGGERS = ("copperline", "uvicorn")
 
 
-def configure(form: Literal["text", "json"]) -> None:
-    """For the process of the service alone: libraries leave logging to whoever uses them."""
+@contextmanager
+def on_stderr(form: Literal["text", "json"]) -> Iterator[None]:
+    """While the service runs: a library leaves logging to whoever uses it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -55,6 +55,20 @@ class Problem(Exception):
         return Response(content, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
+def invalid_request(problem: str, field: str | None = None) -> Problem:
+    """A request that the OpenAPI document does not allow.
+
+    Args:
+        problem: what was expected and what was found.
+        field: where, such as `body.box`.
+    """
+    title = "The request cannot be understood"
+    if field is None:
+        return Problem(422, "invalid-request", title, problem)
+    errors = [{"field": field, "problem": problem}]
+    return Problem(422, "invalid-request", title, f"{field}: {problem}", errors=errors)
+
+
 def problem_of(error: CopperlineError | OSError) -> Problem:
     """The problem that an error of the product is to a client."""
     causes = list(_causes(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
@@ -28,8 +29,8 @@ class Readiness:
         self._stage = stage
         self._lane = lane
         self._lock = threading.Lock()
-        self._asked_at = -FRESH_S
-        self._storage: tuple[str, ...] = ()
+        self._asked_at = -math.inf
+        self._storage: tuple[str, ...] = ("the warehouse has not been looked at yet",)
 
     def reasons(self) -> tuple[str, ...]:
         """Why not; empty: it can."""
@@ -41,11 +42,14 @@ class Readiness:
         return (*reasons, *self._of_storage())
 
     def _of_storage(self) -> tuple[str, ...]:
-        with self._lock:
-            if time.monotonic() - self._asked_at >= FRESH_S:
+        # While one looks, which a locked warehouse can make long, the others get what was found before.
+        if time.monotonic() - self._asked_at >= FRESH_S and self._lock.acquire(blocking=False):
+            try:
                 self._storage = tuple(self._look())
                 self._asked_at = time.monotonic()
-            return self._storage
+            finally:
+                self._lock.release()
+        return self._storage
 
     def _look(self) -> list[str]:
         reasons = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -27,6 +26,8 @@ BUSY_S = 5.0
 _LAST_BYTES_S = 5.0
 _KEEP_ALIVE_S = 15
 _BACKLOG = 256
+# Of one image: a decoded one with its reference is then 128 MB at most.
+MAX_PIXELS = 64_000_000
 _STOP = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -43,16 +44,6 @@ class Server:
     host: str = "127.0.0.1"
     port: int = 8100
     model: str = "champion"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
     def url(self, port: int) -> str:
         """For people on this machine."""
@@ -73,14 +64,13 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
         ModelError: there is no such model, or it cannot be used.
         WarehouseError: the warehouse cannot be opened.
     """
-    with _socket(server) as listener:
-        logs.configure(settings.service_log)
+    with _socket(server) as listener, logs.on_stderr(settings.service_log):
         detector = Detector.load(server.model, settings=settings)
         engine = open_warehouse(settings.warehouse, timeout_s=BUSY_S)
         try:
             stage = Stage(settings)
-            inspector = LineInspector(detector, engine, stage)
-            app = create_app(settings, engine, inspector, stage, model=server.model)
+            inspector = LineInspector(detector, engine, stage, max_pixels=MAX_PIXELS)
+            app = create_app(settings, engine, inspector, stage, model=server.model, max_pixels=MAX_PIXELS)
             # TLS (ssl_*), and a protocol class of our own (http=), belong in here.
             config = uvicorn.Config(
                 app,

@@ -10,7 +10,7 @@ from copperline.access.keys import Principal, Scope
 from copperline.errors import NotFoundError
 from copperline.service.openapi import problems
 from copperline.service.pieces import Pieces, PiecesOf
-from copperline.service.problems import Problem
+from copperline.service.problems import invalid_request
 from copperline.service.schemas import (
     DispositionDocument,
     DispositionsAnswer,
@@ -72,10 +72,10 @@ def disposition_document(row: DispositionRow, size: Size) -> DispositionDocument
 def _reviewer(principal: Principal, named: str | None) -> str:
     if principal.key_id is None:
         if named is None:
-            raise _unusable("expected the field reviewer, found none; say who decided")
+            raise invalid_request("expected the field reviewer, found none; say who decided")
         return named
     if named not in (None, principal.name):
-        raise _unusable("expected no reviewer beside a key, whose own name is recorded, found another; leave it out")
+        raise invalid_request("expected no reviewer beside a key, whose own name counts, found another; leave it out")
     return principal.name
 
 
@@ -83,7 +83,7 @@ def _require_classes(pieces: Pieces, judgements: list[JudgementAsked]) -> None:
     known = dict.fromkeys((*pieces.inspector.detector.taxonomy.names, *pieces.settings.taxonomy.names))
     for judgement in judgements:
         if judgement.corrected_class is not None and judgement.corrected_class not in known:
-            raise _unusable(
+            raise invalid_request(
                 f"expected as corrected_class one of {', '.join(known)}, found {judgement.corrected_class!r}"
             )
 
@@ -108,12 +108,10 @@ def _fractions(
     box: tuple[float, float, float, float], width: int | None, height: int | None
 ) -> tuple[float, float, float, float]:
     if width is None or height is None:
-        raise _unusable("expected an inspection that knows its image's size for a box, found one that does not")
+        raise invalid_request("expected an inspection that knows its image's size for a box, found one that does not")
     left, top, right, bottom = box
     if right > width or bottom > height:
-        raise _unusable(f"expected a box inside the image of {width} x {height} px, found x2 {right:g}, y2 {bottom:g}")
+        raise invalid_request(
+            f"expected a box inside the image of {width} x {height} px, found x2, y2 {right:g}, {bottom:g}"
+        )
     return (left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width, (bottom - top) / height
-
-
-def _unusable(detail: str) -> Problem:
-    return Problem(422, "invalid-request", "The request cannot be understood", detail)

@@ -41,6 +41,6 @@ def readyz(pieces: PiecesOf) -> Ready:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **only_problems(500)},
 )
-def metrics(pieces: PiecesOf) -> Response:
+async def metrics(pieces: PiecesOf) -> Response:
     """For Prometheus."""
     return Response(pieces.metrics.text(), media_type=CONTENT_TYPE)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Header, Path, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
 
 from copperline.access.keys import Principal, Scope
 from copperline.line import InspectionDocument, Submission
@@ -19,7 +20,7 @@ from copperline.service.forms import RecipeText, only_fields, read, recipe_of
 from copperline.service.handlers import CLIENT_GONE
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf
-from copperline.service.problems import Problem
+from copperline.service.problems import invalid_request
 from copperline.service.schemas import InspectionAnswer, InspectionsAsked, InspectionsPage
 from copperline.service.security import allow
 from copperline.warehouse import InspectionFilter, PageEnd, find_inspection, list_inspections, read_inspections
@@ -72,12 +73,10 @@ async def inspect(
     ] = None,
 ) -> InspectionAnswer | Response:
     """Inspect a board. The answer comes when the inspection is in the warehouse."""
-    if reference is not None and reference_id is not None:
-        raise Problem(
-            422,
-            "invalid-request",
-            "The request cannot be understood",
-            "expected reference or reference_id, found both; leave one out",
+    if reference_id is not None and (reference is not None or conditioning):
+        raise invalid_request(
+            "expected reference_id alone, which brings its image and conditioning, found one of them too; leave it out",
+            "body.reference_id",
         )
     submission = Submission(
         board_id=board_id,
@@ -93,7 +92,9 @@ async def inspect(
         source="simulated" if simulated else "real",
     )
     if idempotency_key is not None:
-        submission = replace(submission, request=request_key(principal, idempotency_key, submission))
+        # Hashing some megabytes takes longer than the other requests should wait.
+        request_of = await run_in_threadpool(request_key, principal, idempotency_key, submission)
+        submission = replace(submission, request=request_of)
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -147,11 +148,4 @@ def _end_of(cursor: str) -> PageEnd:
         key.encode()
         return PageEnd(at, key)
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        problem = "expected next_cursor of a page, found another text"
-        raise Problem(
-            422,
-            "invalid-request",
-            "The request cannot be understood",
-            f"query.cursor: {problem}",
-            errors=[{"field": "query.cursor", "problem": problem}],
-        ) from error
+        raise invalid_request("expected next_cursor of a page, found another text", "query.cursor") from error

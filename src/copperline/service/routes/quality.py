@@ -10,7 +10,7 @@ from copperline.access.keys import Principal
 from copperline.quality import Rate, pareto
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf
-from copperline.service.problems import Problem
+from copperline.service.problems import invalid_request
 from copperline.service.schemas import FigureDocument, ParetoDocument, QualityAsked, QualityDocument
 from copperline.service.security import allow
 from copperline.warehouse import (
@@ -68,13 +68,7 @@ def quality(
 def _model(text: str) -> ModelVersionKey:
     name, found, version = text.rpartition(":")
     if not (found and name and version):
-        raise Problem(
-            422,
-            "invalid-request",
-            "The request cannot be understood",
-            "query.model: expected NAME:VERSION, such as pcb-detector:3, found another text",
-            errors=[{"field": "query.model", "problem": "expected NAME:VERSION"}],
-        )
+        raise invalid_request("expected NAME:VERSION, such as pcb-detector:3, found another text", "query.model")
     return ModelVersionKey(name, version)
 
 
