@@ -67,9 +67,7 @@ def timeline(
     return tuple(found[-limit:])
 
 
-def _logged(
-    engine: Engine, since: datetime | None, actor: str | None, action: str | None, limit: int
-) -> list[Entry]:
+def _logged(engine: Engine, since: datetime | None, actor: str | None, action: str | None, limit: int) -> list[Entry]:
     query = select(audit_log).order_by(audit_log.c.at.desc(), audit_log.c.entry_id).limit(limit)
     if since is not None:
         query = query.where(audit_log.c.at >= since)
@@ -110,20 +108,15 @@ def _dispositions(engine: Engine, since: datetime | None, actor: str | None, lim
 def _promotions(history: History | None, since: datetime | None, actor: str | None) -> list[Entry]:
     promotions: Iterable[Promotion] = () if history is None else (*history.promotions, *history.failed)
     return [
-        Entry(
-            p.at,
-            p.by,
-            Action.MODEL_PROMOTED,
-            p.alias,
-            {
-                name: value
-                for name, value in p.model_dump(include={"alias", "from_version", "to_version", "reason", "failed"}).items()
-                if value not in (None, "")
-            },
-        )
+        Entry(p.at, p.by, Action.MODEL_PROMOTED, p.alias, _detail_of(p))
         for p in promotions
         if (since is None or p.at >= since) and actor in (None, p.by)
     ]
+
+
+def _detail_of(promotion: Promotion) -> dict[str, Any]:
+    told = promotion.model_dump(include={"alias", "from_version", "to_version", "reason", "failed"})
+    return {name: value for name, value in told.items() if value not in (None, "")}
 
 
 def _told_twice(logged: list[Entry], reviewed: dict[str, Entry], promoted: list[Entry]) -> list[Entry]:

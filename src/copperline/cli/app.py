@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
+from copperline.cli import audit, dashboard, data, demo, evaluate, inspect, keys, models, sql, train, warehouse
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
@@ -29,6 +29,8 @@ app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(keys.app, name="keys")
+app.command("audit")(audit.audit)
 app.command("dashboard")(dashboard.dashboard)
 
 

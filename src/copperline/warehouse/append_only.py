@@ -36,20 +36,22 @@ def guards(dialect_name: str) -> list[str]:
     (6, 9, [])
     """
     if dialect_name == "sqlite":
-        return [statement for table in APPEND_ONLY for statement in _sqlite(table.name, table.primary_key.columns[0].name)]
+        return [
+            statement for table in APPEND_ONLY for statement in _sqlite(table.name, table.primary_key.columns[0].name)
+        ]
     if dialect_name == "postgresql":
-        return [_POSTGRESQL_FUNCTION, *(statement for table in APPEND_ONLY for statement in _postgresql(table.name))]
+        return [_POSTGRESQL_FUNCTION, *(text for table in APPEND_ONLY for text in _postgresql(table.name))]
     return []
 
 
 def _sqlite(table: str, key: str) -> list[str]:
     refuse = f"BEGIN SELECT RAISE(ABORT, 'rows of {table} are only ever added'); END"
+    there = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608  names of our own
     return [
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} {refuse}",
         f"CREATE TRIGGER IF NOT EXISTS {table}_no_delete BEFORE DELETE ON {table} {refuse}",
         # INSERT OR REPLACE removes the row that is there without asking the trigger of DELETE.
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_replace BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) {refuse}",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_no_replace BEFORE INSERT ON {table} WHEN {there} {refuse}",
     ]
 
 

@@ -1,0 +1,237 @@
+"""Who may ask the service for what: keys, scopes, and how often.
+
+`app.state.gate = Gate(...)`, and each route that is not for everybody depends on `allow(...)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+
+from copperline.access import Key, KeyRing, Principal, Scope, key_id_in, keys_exist, scope_text
+from copperline.errors import CopperlineError, SettingsError
+from copperline.service.access_trail import AccessTrail
+from copperline.service.buckets import TokenBuckets
+from copperline.service.local_access import is_loopback, refuse_strangers
+from copperline.service.problems import Problem, problem_of
+
+# What the OpenAPI document shows; the gate itself reads the headers.
+BEARER = HTTPBearer(auto_error=False, description="A key of `copperline keys create`")
+API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for machines without Bearer")
+
+LOCAL = Principal("local", frozenset(Scope))
+
+KEYS_SECONDS = 2.0
+_FAILURES, _FAILURES_A_SECOND = 10, 1 / 6
+_REMEMBERED = 4096
+
+
+def require_keys(engine: Engine, host: str, *, open_to_network: bool = False) -> None:
+    """Before the server starts: no service without keys where others can reach it.
+
+    Args:
+        host: that the server is to listen on.
+        open_to_network: somebody wants it open all the same.
+
+    Raises:
+        SettingsError: `host` is no loopback address and there is no key.
+    """
+    if not is_loopback(host) and not open_to_network and not keys_exist(engine):
+        raise SettingsError(
+            f"expected a key before the service listens on {host}, where others can reach it, found none",
+            fix="make one with `copperline keys create NAME --scope inspect`, or listen on 127.0.0.1",
+        )
+
+
+class Gate:
+    """Checks each request: made once for an app.
+
+    Without any key, on loopback, whoever asks from this machine is `LOCAL` and may do everything; as soon as a key was
+    made, every request needs one. All keys are read again when what is known of them is `keys_seconds` old: so long does
+    a revoked key still work, and a new one not yet.
+
+    Args:
+        host: that the server listens on.
+        rate_limit: requests a second for each key, or where none is needed each address; 0: any number.
+        rate_burst: that may come at once.
+        open_to_network: without keys answer on any host.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        host: str,
+        rate_limit: float = 0.0,
+        rate_burst: int = 20,
+        open_to_network: bool = False,
+        keys_seconds: float = KEYS_SECONDS,
+    ) -> None:
+        self._engine = engine
+        self._loopback = is_loopback(host)
+        self._may_be_open = self._loopback or open_to_network
+        self._requests = TokenBuckets(rate_limit, rate_burst) if rate_limit else None
+        self._failures = TokenBuckets(_FAILURES_A_SECOND, _FAILURES)
+        self._trail = AccessTrail(engine)
+        self._keys_seconds = keys_seconds
+        self._ring: KeyRing | None = None
+        self._read_at = -math.inf
+        self._reading = asyncio.Lock()
+        # Address and hash of keys that opened: they go on to where others of this address fail too often.
+        self._opened: OrderedDict[tuple[str, bytes], None] = OrderedDict()
+
+    async def admit(self, request: Request, scopes: tuple[Scope, ...] = ()) -> Principal:
+        """Who asks; also kept as `request.state.principal`.
+
+        Args:
+            scopes: all of them are needed; none: any valid key will do.
+
+        Raises:
+            Problem: 401 without a valid key, 403 without a scope or for another web page's request, 429 too often,
+                503 the keys cannot be read.
+        """
+        address = address_of(request)
+        ring = await self._keys()
+        key = None
+        if len(ring) or not self._may_be_open:
+            key = self._valid_key(ring, request.headers, address)
+        else:
+            self._check_local(request, address)
+        principal = LOCAL if key is None else key.principal
+        self._check_rate(principal, address)
+        self._check_scopes(principal, scopes, address)
+        if key is not None:
+            self._trail.used(key, address)
+        request.state.principal = principal
+        return principal
+
+    async def close(self) -> None:
+        """When the app ends: writes what is not in the audit log yet."""
+        await self._trail.close()
+
+    async def _keys(self) -> KeyRing:
+        async with self._reading:
+            if self._ring is None or time.monotonic() - self._read_at > self._keys_seconds:
+                now = time.monotonic()
+                try:
+                    self._ring = await run_in_threadpool(KeyRing, self._engine)
+                except CopperlineError as error:
+                    raise problem_of(error) from error
+                self._read_at = now
+            return self._ring
+
+    def _valid_key(self, ring: KeyRing, headers: Mapping[str, str], address: str) -> Key:
+        text = _sent_key(headers)
+        if text is None:
+            self._trail.refused("nobody", address, "no key")
+            raise _unauthorized("expected a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, found none")
+        network = _network(address)
+        opened = (address, hashlib.sha256(text.encode()).digest())
+        if opened not in self._opened and (wait := self._failures.wait(network)):
+            # Not even looked at, so that trying on is of no use.
+            self._trail.refused(key_id_in(text) or "unknown key", address, "too many failures")
+            raise _too_many("too-many-failures", "Too many keys from this address were not valid", wait)
+        key = ring.find(text)
+        state = "unknown" if key is None else key.state(datetime.now(UTC))
+        if key is None or state != "valid":
+            self._opened.pop(opened, None)
+            self._failures.take(network)
+            self._trail.refused(key_id_in(text) or "unknown key", address, f"{state} key")
+            raise _unauthorized(f"expected a valid key, found one that is {state}", error="invalid_token")
+        self._opened[opened] = None
+        self._opened.move_to_end(opened)
+        if len(self._opened) > _REMEMBERED:
+            self._opened.popitem(last=False)
+        return key
+
+    def _check_local(self, request: Request, address: str) -> None:
+        try:
+            refuse_strangers(request.method, request.headers, loopback=self._loopback)
+        except Problem:
+            self._trail.refused("nobody", address, "not local")
+            raise
+
+    def _check_rate(self, principal: Principal, address: str) -> None:
+        if self._requests is not None and (wait := self._requests.take(principal.key_id or _network(address))):
+            self._trail.refused(principal.name, address, "too many requests")
+            raise _too_many("too-many-requests", "This key makes too many requests", wait)
+
+    def _check_scopes(self, principal: Principal, scopes: tuple[Scope, ...], address: str) -> None:
+        missing = scope_text(set(scopes) - principal.scopes)
+        if missing:
+            self._trail.refused(principal.name, address, f"no scope {missing}")
+            raise Problem(
+                403,
+                "scope-missing",
+                "The key is not good for this",
+                f"expected a key with the scope {missing}, found one with {scope_text(principal.scopes) or 'none'}; "
+                f"make one with `copperline keys create NAME --scope {missing.split()[0]}`",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{missing}"'},
+                missing_scopes=missing.split(),
+            )
+
+
+def allow(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
+    """The dependency of a route that needs all of `scopes`, or with none any valid key.
+
+    It runs after FastAPI has read a body that the route declares; see `limits.py` for what a stranger can send.
+    """
+
+    async def admitted(
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+        _api_key: Annotated[str | None, Security(API_KEY)],
+    ) -> Principal:
+        gate: Gate = request.app.state.gate
+        return await gate.admit(request, scopes)
+
+    return admitted
+
+
+def address_of(request: Request) -> str:
+    """The remote address, for logs and limits; behind a proxy the one that it tells, if the server trusts it."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def _sent_key(headers: Mapping[str, str]) -> str | None:
+    """The text after Bearer, else X-API-Key; None: neither."""
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    if scheme:
+        return text.strip() if scheme.lower() == "bearer" else None
+    return headers.get("x-api-key", "").strip() or None
+
+
+def _network(address: str) -> str:
+    """What one caller can change at will counts as one: of an IPv6 address the first 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+
+
+def _unauthorized(detail: str, *, error: str | None = None) -> Problem:
+    challenge = 'Bearer realm="copperline"' + (f', error="{error}"' if error else "")
+    return Problem(401, "no-valid-key", "A key is needed", detail, headers={"WWW-Authenticate": challenge})
+
+
+def _too_many(kind: str, title: str, wait: float) -> Problem:
+    seconds = max(1, math.ceil(wait))
+    detail = f"expected fewer; try again in {seconds} s"
+    return Problem(429, kind, title, detail, headers={"Retry-After": str(seconds)})
