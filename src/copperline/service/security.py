@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -23,13 +22,18 @@ from starlette.concurrency import run_in_threadpool
 from copperline.access import Key, KeyRing, Principal, Scope, key_id_in, keys_exist, scope_text
 from copperline.errors import CopperlineError, SettingsError
 from copperline.service.access_trail import AccessTrail
-from copperline.service.buckets import TokenBuckets
+from copperline.service.buckets import TokenBuckets, network_of
 from copperline.service.local_access import is_loopback, refuse_strangers
 from copperline.service.problems import Problem, problem_of
 
 # What the OpenAPI document shows; the gate itself reads the headers.
-BEARER = HTTPBearer(auto_error=False, description="A key of `copperline keys create`")
-API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for machines without Bearer")
+BEARER = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="A key of `copperline keys create`")
+API_KEY = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    scheme_name="ApiKeyHeader",
+    description="The same key, for machines without Bearer",
+)
 
 LOCAL = Principal("local", frozenset(Scope))
 
@@ -59,8 +63,8 @@ class Gate:
     """Checks each request: made once for an app.
 
     Without any key, on loopback, whoever asks from this machine is `LOCAL` and may do everything; as soon as a key was
-    made, every request needs one. All keys are read again when what is known of them is `keys_seconds` old: so long does
-    a revoked key still work, and a new one not yet.
+    made, every request needs one. Keys are read again when what is known of them is `keys_seconds` old: for so long a
+    revoked key still works, and a new one does not yet.
 
     Args:
         host: that the server listens on.
@@ -96,7 +100,7 @@ class Gate:
         """Who asks; also kept as `request.state.principal`.
 
         Args:
-            scopes: all of them are needed; none: any valid key will do.
+            scopes: one of them is needed; none: any valid key will do.
 
         Raises:
             Problem: 401 without a valid key, 403 without a scope or for another web page's request, 429 too often,
@@ -137,7 +141,7 @@ class Gate:
         if text is None:
             self._trail.refused("nobody", address, "no key")
             raise _unauthorized("expected a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`, found none")
-        network = _network(address)
+        network = network_of(address)
         opened = (address, hashlib.sha256(text.encode()).digest())
         if opened not in self._opened and (wait := self._failures.wait(network)):
             # Not even looked at, so that trying on is of no use.
@@ -164,29 +168,32 @@ class Gate:
             raise
 
     def _check_rate(self, principal: Principal, address: str) -> None:
-        if self._requests is not None and (wait := self._requests.take(principal.key_id or _network(address))):
+        if self._requests is not None and (wait := self._requests.take(principal.key_id or network_of(address))):
             self._trail.refused(principal.name, address, "too many requests")
             raise _too_many("too-many-requests", "This key makes too many requests", wait)
 
     def _check_scopes(self, principal: Principal, scopes: tuple[Scope, ...], address: str) -> None:
-        missing = scope_text(set(scopes) - principal.scopes)
-        if missing:
-            self._trail.refused(principal.name, address, f"no scope {missing}")
-            raise Problem(
-                403,
-                "scope-missing",
-                "The key is not good for this",
-                f"expected a key with the scope {missing}, found one with {scope_text(principal.scopes) or 'none'}; "
-                f"make one with `copperline keys create NAME --scope {missing.split()[0]}`",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{missing}"'},
-                missing_scopes=missing.split(),
-            )
+        if not scopes or principal.scopes.intersection(scopes):
+            return
+        needed = scope_text(scopes)
+        self._trail.refused(principal.name, address, f"no scope {needed}")
+        raise Problem(
+            403,
+            "scope-missing",
+            "The key is not good for this",
+            f"expected a key with the scope {needed.replace(' ', ' or ')}, found one with "
+            f"{scope_text(principal.scopes).replace(' ', ', ') or 'none'}; "
+            "make one with `copperline keys create NAME --scope SCOPE`",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+            needed_scopes=needed.split(),
+        )
 
 
 def allow(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
-    """The dependency of a route that needs all of `scopes`, or with none any valid key.
+    """The dependency of a route that needs one of `scopes`, or with none any valid key.
 
-    It runs after FastAPI has read a body that the route declares; see `limits.py` for what a stranger can send.
+    FastAPI runs it after it has read a body that the route declares: until then a stranger can send what `limits.py`
+    lets pass.
     """
 
     async def admitted(
@@ -211,19 +218,6 @@ def _sent_key(headers: Mapping[str, str]) -> str | None:
     if scheme:
         return text.strip() if scheme.lower() == "bearer" else None
     return headers.get("x-api-key", "").strip() or None
-
-
-def _network(address: str) -> str:
-    """What one caller can change at will counts as one: of an IPv6 address the first 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 def _unauthorized(detail: str, *, error: str | None = None) -> Problem:
