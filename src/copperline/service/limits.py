@@ -196,7 +196,7 @@ class _Body:
             408,
             "body-too-slow",
             "The body came too slowly",
-            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s, found {self._bytes:,} bytes in all",
+            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s, found {self._bytes:,} in all",
         )
 
 

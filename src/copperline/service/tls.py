@@ -52,8 +52,7 @@ class TlsFiles:
         for path in (self.certificate, self.key, self.client_ca):
             if path is not None:
                 _require_pem(path)
-        server = self._context()
-        _require_valid_now(server, self.certificate)
+        _require_valid_now(self._context(), self.certificate)
 
     def uvicorn_options(self) -> dict[str, Any]:
         """For `uvicorn.Config`. TLS 1.2 is the least."""
@@ -90,12 +89,10 @@ class TlsFiles:
                 where=self.key,
                 fix="write it without a password (openssl pkey -in KEY -out PLAIN), readable for the service alone",
             )
-        wrong = (
-            self.certificate if "BEGIN CERTIFICATE" not in self.certificate.read_text(errors="replace") else self.key
-        )
+        no_certificate = "BEGIN CERTIFICATE" not in self.certificate.read_text(errors="replace")
         return SettingsError(
             f"expected PEM that can be used, found a mistake ({error.reason or error})",
-            where=wrong,
+            where=self.certificate if no_certificate else self.key,
             fix="export it again",
         )
 
@@ -145,19 +142,24 @@ def _require_valid_now(server: ssl.SSLContext, certificate: Path) -> None:
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.load_verify_locations(cadata=pem[begin : pem.index(end, begin) + len(end)] + "\n")
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    sides = [
-        client.wrap_bio(to_client, to_server, server_side=False),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    ]
-    while sides:
-        side = sides.pop(0)
+    server.verify_mode = ssl.CERT_NONE
+    from_server, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_side = client.wrap_bio(from_server, from_client)
+    server_side = server.wrap_bio(from_client, from_server, server_side=True)
+    for side in (client_side, server_side, client_side):
         try:
             side.do_handshake()
         except ssl.SSLWantReadError:
-            sides.append(side)
+            continue
         except ssl.SSLCertVerificationError as error:
             raise _unusable(certificate, error) from error
-        if not side.server_side:
-            if side.version() is not None:
-                return
+
+
+def _unusable(certificate: Path, error: ssl.SSLCertVerificationError) -> SettingsError:
+    found = {_EXPIRED: "one that has expired", _NOT_YET_VALID: "one that is not valid yet"}
+    return SettingsError(
+        "expected a certificate that clients accept today, found "
+        + found.get(error.verify_code, f"one that they refuse ({error.verify_message})"),
+        where=certificate,
+        fix="have it made anew, or set the clock of this machine",
+    )
