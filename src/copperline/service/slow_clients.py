@@ -96,6 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._at: Literal["idle", "head", "body"] = "idle"
+        self._ended = False  # a request, in the data that is being parsed
         self._address: str | None = None
         self._refusal: Problem | None = None
         self._turned_away = False
@@ -125,12 +126,12 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._turned_away:
             return
-        before = self._at
+        before, self._ended = self._at, False
         super().data_received(data)
         if self._turned_away or self.transport.is_closing():
             return
-        if before == self._at == "head":
-            # All of it belongs to the head; the parser tells of a header only at its end.
+        if self._at == "head" and before != "body" and not self._ended:
+            # All of `data` belongs to this head; the parser tells of a header only at its end.
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > self.limits.head_bytes:
                 self._turn_away(_too_much("headers", self.limits.head_bytes, 431))
@@ -170,7 +171,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._at = "idle"
+        self._at, self._ended = "idle", True
         if self._linger_timer is not None:
             self._linger_timer.cancel()
             self._linger_timer = None

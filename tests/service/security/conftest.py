@@ -70,7 +70,9 @@ class Served:
         sent = {name.replace("_", "-"): value.encode("latin-1") for name, value in headers.items()}
         return httpx.get(self.url + path, headers=_with_key(sent, key), trust_env=False)
 
-    def post(self, path: str, key: str | None = None, headers: dict[str, str] | None = None, **what: Any) -> httpx.Response:
+    def post(
+        self, path: str, key: str | None = None, headers: dict[str, str] | None = None, **what: Any
+    ) -> httpx.Response:
         return httpx.post(self.url + path, headers=_with_key(headers or {}, key), trust_env=False, timeout=30, **what)
 
     def connect(self, timeout: float = 10) -> socket.socket:

@@ -1,4 +1,4 @@
-"""A small service behind the real gate, limits and protocol; run as a program, it is a server in a process of its own."""
+"""A small service behind the real gate, limits and protocol; run as a program, it is a server in its own process."""
 
 from __future__ import annotations
 

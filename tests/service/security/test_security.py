@@ -142,9 +142,7 @@ def test_one_of_several_scopes_is_enough(serve: Callable[..., Any], engine: Engi
     assert served.post("/reviews", key, json={"note": "x"}).json() == {"by": "chief", "note": "x"}
 
 
-def test_a_revoked_key_stops_working_and_the_last_one_opens_no_door(
-    serve: Callable[..., Any], engine: Engine
-) -> None:
+def test_a_revoked_key_stops_working_and_the_last_one_opens_no_door(serve: Callable[..., Any], engine: Engine) -> None:
     served, key = serve(), new_key(engine)
     assert served.get("/who", key).status_code == 200
     revoke_key(engine, list_keys(engine)[0].key_id, revoked_by="test")
