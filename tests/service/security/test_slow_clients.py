@@ -90,15 +90,15 @@ def test_a_request_may_take_longer_than_its_headers(serve: Callable[..., Any]) -
         (b"POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ],
     ids=[
-        "endless header",
-        "large headers",
-        "many headers",
-        "long url",
-        "endless url",
+        "endless_header",
+        "large_headers",
+        "many_headers",
+        "long_url",
+        "endless_url",
         "nonsense",
         "tls",
         "negative",
-        "two",
+        "two_lengths",
     ],
 )
 def test_heads_that_are_too_large_or_no_http_are_refused(serve: Callable[..., Any], sent: bytes, status: int) -> None:

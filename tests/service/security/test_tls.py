@@ -94,6 +94,7 @@ def test_requests_are_answered_over_tls(serve: Callable[..., Any], tmp_path: Pat
         assert b"200" not in served.until_closed(plain).raw
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
 def test_old_versions_are_refused(serve: Callable[..., Any], tmp_path: Path) -> None:
     own = make(tmp_path, "server")
     served = serve(server=TlsFiles(own.certificate, own.key).uvicorn_options())
@@ -142,7 +143,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_key_of_another_certificate(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="expected the key of .*one.pem, found another"):
+    with pytest.raises(SettingsError, match=r"expected the key of .*one\.pem, found another"):
         TlsFiles(make(tmp_path, "one").certificate, make(tmp_path, "two").key).check()
 
 
@@ -165,7 +166,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     own = make(tmp_path, "server")
     der = tmp_path / "server.der"
     der.write_bytes(own.signed.public_bytes(serialization.Encoding.DER))
-    with pytest.raises(SettingsError, match="expected PEM .* found another kind"):
+    with pytest.raises(SettingsError, match=r"expected PEM .* found another kind"):
         TlsFiles(der, own.key).check()
     with pytest.raises(SettingsError, match=r"server\.key: expected PEM that can be used"):
         TlsFiles(own.key, own.key).check()
