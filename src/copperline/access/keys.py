@@ -177,6 +177,13 @@ class KeyRing:
             rows = connection.execute(select(api_keys)).mappings().all()
         self._keys = {str(row["key_id"]): (str(row["secret_sha256"]), _key(row)) for row in rows}
 
+    @classmethod
+    def empty(cls) -> KeyRing:
+        """Without any key."""
+        ring = cls.__new__(cls)
+        ring._keys = {}
+        return ring
+
     def __len__(self) -> int:
         return len(self._keys)
 
@@ -188,20 +195,15 @@ class KeyRing:
         secret_sha256, key = self._keys[match[1]]
         return key if hmac.compare_digest(secret_sha256, _sha256(match[2])) else None
 
+    def name_in(self, text: str) -> str | None:
+        """For logs: the name of the key that `text` claims to be, right or not; None: there is no such key."""
+        match = _TEXT.fullmatch(text)
+        return None if match is None or match[1] not in self._keys else self._keys[match[1]][1].name
+
 
 def find(engine: Engine, text: str) -> Key | None:
     """The key that `text` is, valid or not; None: it is none."""
     return KeyRing(engine).find(text)
-
-
-def key_id_in(text: str) -> str | None:
-    """The public part of what looks like a key, for logs.
-
-    >>> key_id_in("cpl_0123456789ab_" + "x" * 43), key_id_in("my password")
-    ('0123456789ab', None)
-    """
-    match = _TEXT.fullmatch(text)
-    return None if match is None else match[1]
 
 
 def scope_text(scopes: Iterable[Scope]) -> str:

@@ -14,13 +14,14 @@ from starlette.concurrency import run_in_threadpool
 
 from copperline.access import Action, Key, record, record_in, see_key_used
 from copperline.errors import CopperlineError
+from copperline.service.buckets import network_of
 from copperline.warehouse import write_transaction
 
 _logger = logging.getLogger("copperline.service")
 
 FLUSH_SECONDS = 60.0
 # Different callers in a minute, and keys with addresses in an hour, that are told apart.
-_MOST_CALLERS = 1000
+_MOST_CALLERS = 100
 _MOST_USES = 4096
 _OTHERS = ("others", "several addresses", "too many to tell apart")
 
@@ -64,8 +65,12 @@ class AccessTrail:
             self._write(lambda: record(self._engine, key.name, Action.KEY_USED, key.key_id, detail, at=now))
 
     def refused(self, actor: str, address: str, why: str) -> None:
-        """Counts it; one entry for each actor, address and reason is written at most every `flush_seconds`."""
-        caller = (actor, address, why)
+        """Counts it; one entry for each actor, address (IPv6: its /64) and reason is written every `flush_seconds`.
+
+        Args:
+            actor: nothing that a stranger can choose at will, so that the table does not grow at theirs.
+        """
+        caller = (actor, network_of(address), why)
         if caller not in self._refused and len(self._refused) >= _MOST_CALLERS:
             caller = _OTHERS
         refused = self._refused.setdefault(caller, _Refused(0, datetime.now(UTC)))

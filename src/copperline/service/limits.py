@@ -134,7 +134,7 @@ class _Body:
         text = kind == b"application/x-www-form-urlencoded" or kind.endswith((b"/json", b"+json"))
         self.max_bytes = min(limits.max_bytes, limits.max_text_bytes) if text else limits.max_bytes
         length = headers.get(b"content-length", b"")
-        self.announced = int(length) if length.isdigit() else 0
+        self.announced = int(length[:18]) if length.isdigit() else 0
         self.refused: Problem | None = None
         self.started = False
         self._waits_for_continue = b"expect" in headers

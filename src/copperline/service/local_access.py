@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from copperline.service.problems import Problem
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OF_A_PROXY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
@@ -45,7 +45,7 @@ def refuse_strangers(method: str, headers: Mapping[str, str], *, loopback: bool)
             raise _foreign(f"expected a name of this machine such as localhost as Host, found {host[:100]!r}")
         if proxy := next((name for name in _OF_A_PROXY if name in headers), None):
             raise _foreign(f"expected a request from this machine, found {proxy}, which a proxy has added")
-    if method in _SAFE_METHODS:
+    if method in SAFE_METHODS:
         return
     site = headers.get("sec-fetch-site", "none")
     if site not in ("none", "same-origin"):

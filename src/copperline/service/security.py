@@ -1,6 +1,7 @@
 """Who may ask the service for what: keys, scopes, and how often.
 
-`app.state.gate = Gate(...)`, and each route that is not for everybody depends on `allow(...)`.
+`app.state.gate = Gate(...)`; each route that is not for everybody depends on `allow(...)`, and `KeyFirst` keeps the
+bodies of strangers out.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
-from copperline.access import Key, KeyRing, Principal, Scope, key_id_in, keys_exist, scope_text
+from copperline.access import Key, KeyRing, Principal, Scope, keys_exist, scope_text
 from copperline.errors import CopperlineError, SettingsError
 from copperline.service.access_trail import AccessTrail
 from copperline.service.buckets import TokenBuckets, network_of
-from copperline.service.local_access import is_loopback, refuse_strangers
+from copperline.service.local_access import SAFE_METHODS, is_loopback, refuse_strangers
 from copperline.service.problems import Problem, problem_of
 
 # What the OpenAPI document shows; the gate itself reads the headers.
@@ -38,8 +41,10 @@ API_KEY = APIKeyHeader(
 LOCAL = Principal("local", frozenset(Scope))
 
 KEYS_SECONDS = 2.0
+_KNOWN = "copperline.principal"
 _FAILURES, _FAILURES_A_SECOND = 10, 1 / 6
 _REMEMBERED = 4096
+_UNKNOWN = "unknown key"
 
 
 def require_keys(engine: Engine, host: str, *, open_to_network: bool = False) -> None:
@@ -90,22 +95,28 @@ class Gate:
         self._failures = TokenBuckets(_FAILURES_A_SECOND, _FAILURES)
         self._trail = AccessTrail(engine)
         self._keys_seconds = keys_seconds
-        self._ring: KeyRing | None = None
+        self._ring: KeyRing | CopperlineError = KeyRing.empty()  # and never used before it is read
         self._read_at = -math.inf
         self._reading = asyncio.Lock()
         # Address and hash of keys that opened: they go on to where others of this address fail too often.
         self._opened: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     async def admit(self, request: Request, scopes: tuple[Scope, ...] = ()) -> Principal:
-        """Who asks; also kept as `request.state.principal`.
+        """As `identify`, if who asks has one of `scopes`; with none any valid key will do. Else raises Problem 403."""
+        principal = await self.identify(request)
+        self._check_scopes(principal, scopes, address_of(request))
+        return principal
 
-        Args:
-            scopes: one of them is needed; none: any valid key will do.
+    async def identify(self, request: Request) -> Principal:
+        """Who asks; also kept as `request.state.principal`. Asked again for the same request it does not count twice.
 
         Raises:
-            Problem: 401 without a valid key, 403 without a scope or for another web page's request, 429 too often,
-                503 the keys cannot be read.
+            Problem: 401 without a valid key, 403 for what only this machine may do, 429 too often, 503 the keys cannot
+                be read.
         """
+        known: Principal | None = request.scope.get(_KNOWN)
+        if known is not None:
+            return known
         address = address_of(request)
         ring = await self._keys()
         key = None
@@ -115,10 +126,9 @@ class Gate:
             self._check_local(request, address)
         principal = LOCAL if key is None else key.principal
         self._check_rate(principal, address)
-        self._check_scopes(principal, scopes, address)
         if key is not None:
             self._trail.used(key, address)
-        request.state.principal = principal
+        request.scope[_KNOWN] = request.state.principal = principal
         return principal
 
     async def close(self) -> None:
@@ -127,13 +137,16 @@ class Gate:
 
     async def _keys(self) -> KeyRing:
         async with self._reading:
-            if self._ring is None or time.monotonic() - self._read_at > self._keys_seconds:
-                now = time.monotonic()
+            now = time.monotonic()
+            if now - self._read_at > self._keys_seconds:
                 try:
                     self._ring = await run_in_threadpool(KeyRing, self._engine)
                 except CopperlineError as error:
-                    raise problem_of(error) from error
+                    # Told to all who ask until the next try: each trying by itself would wait for the ones before it.
+                    self._ring = error
                 self._read_at = now
+            if isinstance(self._ring, CopperlineError):
+                raise problem_of(self._ring) from self._ring
             return self._ring
 
     def _valid_key(self, ring: KeyRing, headers: Mapping[str, str], address: str) -> Key:
@@ -145,14 +158,14 @@ class Gate:
         opened = (address, hashlib.sha256(text.encode()).digest())
         if opened not in self._opened and (wait := self._failures.wait(network)):
             # Not even looked at, so that trying on is of no use.
-            self._trail.refused(key_id_in(text) or "unknown key", address, "too many failures")
+            self._trail.refused(ring.name_in(text) or _UNKNOWN, address, "too many failures")
             raise _too_many("too-many-failures", "Too many keys from this address were not valid", wait)
         key = ring.find(text)
         state = "unknown" if key is None else key.state(datetime.now(UTC))
         if key is None or state != "valid":
             self._opened.pop(opened, None)
             self._failures.take(network)
-            self._trail.refused(key_id_in(text) or "unknown key", address, f"{state} key")
+            self._trail.refused(ring.name_in(text) or _UNKNOWN, address, f"{state} key")
             raise _unauthorized(f"expected a valid key, found one that is {state}", error="invalid_token")
         self._opened[opened] = None
         self._opened.move_to_end(opened)
@@ -189,17 +202,34 @@ class Gate:
         )
 
 
-def allow(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
-    """The dependency of a route that needs one of `scopes`, or with none any valid key.
+class KeyFirst:
+    """ASGI middleware: who may not ask at all is told so before the body is read.
 
-    FastAPI runs it after it has read a body that the route declares: until then a stranger can send what `limits.py`
-    lets pass.
+    FastAPI reads the body that a route declares before it runs `allow`: a stranger could fill memory and temporary
+    files up to their limits. Only for requests that can have a body; no such route is for everybody.
     """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            gate: Gate = scope["app"].state.gate
+            try:
+                await gate.identify(Request(scope))
+            except Problem as problem:
+                await problem.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def allow(*scopes: Scope) -> Callable[..., Awaitable[Principal]]:
+    """The dependency of a route that needs one of `scopes`, or with none any valid key."""
 
     async def admitted(
         request: Request,
-        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
-        _api_key: Annotated[str | None, Security(API_KEY)],
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)] = None,
+        _api_key: Annotated[str | None, Security(API_KEY)] = None,
     ) -> Principal:
         gate: Gate = request.app.state.gate
         return await gate.admit(request, scopes)

@@ -19,8 +19,9 @@ from copperline.access import Principal, Scope
 from copperline.errors import CopperlineError
 from copperline.service.limits import BodyLimits, FormLimits, RequestLimits, read_form
 from copperline.service.problems import Problem, problem_of
-from copperline.service.security import Gate, allow
-from copperline.service.slow_clients import ConnectionLimits, limited_protocol
+from copperline.service.security import Gate, KeyFirst, allow
+from copperline.service.slow_clients import ConnectionLimits
+from copperline.service.uvicorn_options import uvicorn_options
 from copperline.warehouse import open_warehouse
 
 
@@ -36,7 +37,8 @@ def make_app(gate: Gate, limits: BodyLimits | None = None) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     app.state.gate = gate
-    app.add_middleware(RequestLimits, limits=limits)
+    app.add_middleware(KeyFirst)
+    app.add_middleware(RequestLimits, limits=limits)  # added last, so it is the first to see a request
 
     @app.exception_handler(Problem)
     async def of_problem(_: Request, problem: Problem) -> Response:
@@ -84,9 +86,8 @@ def make_app(gate: Gate, limits: BodyLimits | None = None) -> FastAPI:
 
 
 def config(app: FastAPI, limits: ConnectionLimits | None = None, **options: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, port=0, http=limited_protocol(limits), log_config=None, lifespan="on", ws="none", **options
-    )
+    own = uvicorn_options(limits or ConnectionLimits(), options.pop("tls", None))
+    return uvicorn.Config(app, port=0, log_config=None, lifespan="on", **own, **options)
 
 
 def gate_for(engine: Engine, **options: Any) -> Gate:

@@ -37,13 +37,24 @@ def test_too_many_callers_are_counted_together(engine: Engine) -> None:
     async def go() -> None:
         trail = AccessTrail(engine)
         for number in range(1500):
-            trail.refused("nobody", f"2001:db8::{number:x}", "no key")
+            trail.refused("nobody", f"2001:db8:0:{number:x}::1", "no key")
         await trail.close()
 
     asyncio.run(go())
     found = timeline(engine, limit=5000)
-    assert len(found) == 1001
-    assert [entry.detail["count"] for entry in found if entry.actor == "others"] == [500]
+    assert len(found) == 101
+    assert [entry.detail["count"] for entry in found if entry.actor == "others"] == [1400]
+
+
+def test_a_network_of_ipv6_addresses_is_one_caller(engine: Engine) -> None:
+    async def go() -> None:
+        trail = AccessTrail(engine)
+        for number in range(50):
+            trail.refused("nobody", f"2001:db8::{number:x}", "no key")
+        await trail.close()
+
+    asyncio.run(go())
+    assert [(entry.subject, entry.detail["count"]) for entry in timeline(engine)] == [("2001:db8::/64", 50)]
 
 
 def test_a_use_is_one_entry_an_hour_for_each_address(engine: Engine) -> None:

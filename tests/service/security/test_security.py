@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi import Request
 from sqlalchemy import Engine, select, update
 
 from copperline.access import Scope, create_key, list_keys, revoke_key, timeline
 from copperline.errors import SettingsError
-from copperline.service.security import require_keys
+from copperline.service.problems import Problem
+from copperline.service.security import Gate, require_keys
 from copperline.warehouse import write_transaction
 from copperline.warehouse.line_tables import api_keys
 
@@ -195,9 +198,9 @@ def test_uses_and_refusals_are_added_up_in_the_audit_log(serve: Callable[..., An
     served.stop()
     found = [(e.action, e.actor, e.subject, e.detail) for e in timeline(engine)][1:]
     assert sorted(found, key=str) == [
-        ("access.refused", "000000000000", "127.0.0.1", {"why": "unknown key", "count": 1}),
         ("access.refused", "AOI-1", "127.0.0.1", {"why": "no scope review admin", "count": 3}),
         ("access.refused", "nobody", "127.0.0.1", {"why": "no key", "count": 3}),
+        ("access.refused", "unknown key", "127.0.0.1", {"why": "unknown key", "count": 1}),
         ("key.used", "AOI-1", list_keys(engine)[0].key_id, {"address": "127.0.0.1"}),
     ]
 
@@ -220,7 +223,27 @@ def test_keys_that_cannot_be_read_open_nothing(serve: Callable[..., Any], engine
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:copperline:problem:warehouse-unavailable")
     with write_transaction(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE gone RENAME TO api_keys")
+    time.sleep(0.3)
     assert served.get("/who").status_code == 200
+
+
+def test_a_request_that_is_given_up_while_keys_are_read_opens_no_door(engine: Engine) -> None:
+    new_key(engine)
+
+    async def go() -> None:
+        gate = Gate(engine, host="127.0.0.1", keys_seconds=60)
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")], "client": None}
+        first = asyncio.create_task(gate.admit(Request(dict(scope))))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        with pytest.raises(Problem) as caught:
+            await gate.admit(Request(dict(scope)))
+        assert caught.value.status == 401
+        await gate.close()
+
+    asyncio.run(go())
 
 
 def test_the_openapi_document_shows_both_ways(serve: Callable[..., Any]) -> None:
@@ -228,6 +251,24 @@ def test_the_openapi_document_shows_both_ways(serve: Callable[..., Any]) -> None
     assert set(document["components"]["securitySchemes"]) == {"ApiKey", "ApiKeyHeader"}
     assert document["paths"]["/who"]["get"]["security"] == [{"ApiKey": []}, {"ApiKeyHeader": []}]
     assert "security" not in document["paths"]["/health"]["get"]
+
+
+def test_a_strangers_body_is_not_read(serve: Callable[..., Any], engine: Engine) -> None:
+    """Not even where FastAPI reads it before the route's dependencies."""
+    new_key(engine)
+    served = serve()
+    lines = ["POST /reviews HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 500000", "", ""]
+    began = time.monotonic()
+    with served.connect() as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+    assert time.monotonic() - began < 2
+
+
+def test_a_request_counts_once(serve: Callable[..., Any]) -> None:
+    served = serve(rate_limit=0.01, rate_burst=2)
+    statuses = [served.post("/reviews", json={"note": "x"}).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
 
 
 def test_off_loopback_a_server_needs_keys_to_start(engine: Engine) -> None:

@@ -166,6 +166,15 @@ def test_a_client_that_reads_nothing_is_cut_off(serve: Callable[..., Any]) -> No
     assert got < 32 << 20
 
 
+def test_asking_for_a_websocket_is_an_ordinary_request(serve: Callable[..., Any]) -> None:
+    served = serve(connections=QUICK)
+    with served.connect() as connection:
+        connection.sendall(WHO[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert trickle(connection, b"x", 6) < 3
+    assert served.get("/who").status_code == 200
+
+
 def test_a_client_that_reads_gets_all(serve: Callable[..., Any]) -> None:
     assert len(serve(connections=QUICK).get("/large").content) == 32 << 20
 

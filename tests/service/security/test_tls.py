@@ -85,7 +85,7 @@ def test_requests_are_answered_over_tls(serve: Callable[..., Any], tmp_path: Pat
     own = make(tmp_path, "server", ca)
     files = TlsFiles(own.certificate, own.key)
     files.check()
-    served = serve(server=files.uvicorn_options())
+    served = serve(server={"tls": files})
     assert ask(served.port, client(ca)).json()["name"] == "local"
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
         ask(served.port, ssl.create_default_context())
@@ -97,7 +97,7 @@ def test_requests_are_answered_over_tls(serve: Callable[..., Any], tmp_path: Pat
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
 def test_old_versions_are_refused(serve: Callable[..., Any], tmp_path: Path) -> None:
     own = make(tmp_path, "server")
-    served = serve(server=TlsFiles(own.certificate, own.key).uvicorn_options())
+    served = serve(server={"tls": TlsFiles(own.certificate, own.key)})
     old = client(own)
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.minimum_version = ssl.TLSVersion.TLSv1
@@ -114,7 +114,7 @@ def test_clients_need_a_certificate_where_that_is_asked(serve: Callable[..., Any
     own, ca, other = make(tmp_path, "server"), make(tmp_path, "clients"), make(tmp_path, "other")
     files = TlsFiles(own.certificate, own.key, ca.certificate)
     files.check()
-    served = serve(server=files.uvicorn_options())
+    served = serve(server={"tls": files})
     assert ask(served.port, client(own, make(tmp_path, "station", ca))).status_code == 200
     for stranger in (None, make(tmp_path, "stranger", other)):
         with pytest.raises((httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError)):
@@ -126,7 +126,7 @@ def test_a_handshake_that_does_not_go_on_ends(
 ) -> None:
     monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.5)
     own = make(tmp_path, "server")
-    served = serve(server=TlsFiles(own.certificate, own.key).uvicorn_options())
+    served = serve(server={"tls": TlsFiles(own.certificate, own.key)})
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(b"\x16\x03\x01")
