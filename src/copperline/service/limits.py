@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi import Request
-from starlette.datastructures import FormData
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -86,38 +86,34 @@ class RequestLimits:
             await body.answer(body.refused, drain=body.refused.status == 413)
 
 
-@asynccontextmanager
-async def read_form(request: Request, limits: FormLimits | None = None) -> AsyncIterator[FormData]:
-    """The parts of a multipart form; its files are closed at the end.
+def limited_forms(limits: FormLimits | None = None) -> type[APIRoute]:
+    """For `APIRouter(route_class=...)`: its routes take forms within `limits`.
 
-    For routes that read the form themselves: so they can ask for the key first, and a disk without room for the
-    temporary files is told as that.
-
-    Raises:
-        Problem: 415 it is no such form, 400 it has too many or too large parts or cannot be read, 507 there is no
-            room for its files.
+    What FastAPI reads for parameters of Form and File has Starlette's limits, which are 1000 files and 1000 fields of
+    1 MiB, and a disk without room for the temporary files looks like a mistake of the client (400). Here more parts, or
+    larger ones, are that mistake, and a full disk is told as Problem 507.
     """
-    limits = limits or FormLimits()
-    found = request.headers.get("content-type", "")
-    if found.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Problem(
-            415, "no-form", "The body is no form", f"expected multipart/form-data, found {found[:100] or 'no type'}"
-        )
-    try:
-        form = await request.form(max_files=limits.files, max_fields=limits.fields, max_part_size=limits.field_bytes)
-    except BodyRefused:
-        raise
-    except HTTPException as error:
-        detail = f"expected at most {limits.files} files and {limits.fields} fields of {limits.field_bytes:,} bytes, "
-        raise Problem(
-            400, "unusable-form", "The form cannot be read", f"{detail}found a mistake: {error.detail}"
-        ) from error
-    except OSError as error:
-        raise problem_of(error) from error
-    try:
-        yield form
-    finally:
-        await form.close()
+    chosen = limits or FormLimits()
+
+    class FormRequest(Request):
+        def form(self, **_: Any) -> Any:
+            return super().form(max_files=chosen.files, max_fields=chosen.fields, max_part_size=chosen.field_bytes)
+
+    class LimitedForms(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def limited(request: Request) -> Response:
+                try:
+                    return await handler(FormRequest(request.scope, request.receive))
+                except HTTPException as error:
+                    if isinstance(error.__cause__, OSError):
+                        raise problem_of(error.__cause__) from error
+                    raise
+
+            return limited
+
+    return LimitedForms
 
 
 class BodyRefused(HTTPException):

@@ -7,17 +7,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Form, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from copperline.access import Principal, Scope
 from copperline.errors import CopperlineError
-from copperline.service.limits import BodyLimits, FormLimits, RequestLimits, read_form
+from copperline.service.limits import BodyLimits, FormLimits, RequestLimits, limited_forms
 from copperline.service.problems import Problem, problem_of
 from copperline.service.security import Gate, KeyFirst, allow
 from copperline.service.slow_clients import ConnectionLimits
@@ -56,11 +56,18 @@ def make_app(gate: Gate, limits: BodyLimits | None = None) -> FastAPI:
     async def who(principal: Principal = Depends(allow())) -> dict[str, Any]:
         return {"name": principal.name, "key_id": principal.key_id, "scopes": sorted(principal.scopes)}
 
-    @app.post("/inspections")
-    async def inspect(request: Request, principal: Principal = Depends(allow(Scope.INSPECT))) -> dict[str, Any]:
-        async with read_form(request, FormLimits(files=2, fields=4, field_bytes=1000)) as form:
-            sizes = {name: len(part) if isinstance(part, str) else part.size for name, part in form.items()}
-        return {"by": principal.name, "sizes": sizes}
+    forms = APIRouter(route_class=limited_forms(FormLimits(files=2, fields=4, field_bytes=1000)))
+
+    @forms.post("/inspections")
+    async def inspect(
+        board_id: Annotated[str, Form()],
+        image: UploadFile,
+        reference: UploadFile | None = None,
+        principal: Principal = Depends(allow(Scope.INSPECT)),
+    ) -> dict[str, Any]:
+        return {"by": principal.name, "board_id": board_id, "sizes": [image.size, reference and reference.size]}
+
+    app.include_router(forms)
 
     @app.post("/reviews")
     async def review(body: Review, principal: Principal = Depends(allow(Scope.REVIEW, Scope.ADMIN))) -> dict[str, Any]:

@@ -130,25 +130,20 @@ def test_a_body_at_its_pace_may_take_longer(serve: Callable[..., Any]) -> None:
 def test_a_form_is_read_with_its_files(serve: Callable[..., Any]) -> None:
     files = {"image": ("a.png", bytes(2 << 20)), "reference": ("b.png", bytes(10))}
     answer = serve().post("/inspections", files=files, data={"board_id": "B1"})
-    assert answer.json() == {"by": "local", "sizes": {"image": 2 << 20, "reference": 10, "board_id": 2}}
+    assert answer.json() == {"by": "local", "board_id": "B1", "sizes": [2 << 20, 10]}
 
 
 @pytest.mark.parametrize(
     ("form", "status", "word"),
     [
         ({"files": [(f"f{n}", ("a", b"x")) for n in range(3)]}, 400, "Too many files"),
-        ({"files": [("f", ("a", b"x"))], "data": {f"n{n}": "1" for n in range(5)}}, 400, "Too many fields"),
-        ({"files": [("f", ("a", b"x"))], "data": {"note": "x" * 1001}}, 400, "exceeded maximum size"),
-        ({"data": {"board_id": "B1"}}, 415, "x-www-form-urlencoded"),
-        ({"json": {"board_id": "B1"}}, 415, "application/json"),
-        ({"content": b"", "headers": {}}, 415, "no type"),
+        ({"files": [("image", ("a", b"x"))], "data": {f"n{n}": "1" for n in range(5)}}, 400, "Too many fields"),
+        ({"files": [("image", ("a", b"x"))], "data": {"board_id": "x" * 1001}}, 400, "exceeded maximum size"),
+        ({"files": [("image", ("a", b"x"))]}, 422, "board_id"),
+        ({"json": {"board_id": "B1"}}, 422, "missing"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
-        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400, "mistake"),
-        (
-            {"content": b"--b\r\n\r\nx\r\n--b--", "headers": {"Content-Type": "multipart/form-data; boundary=b"}},
-            400,
-            "name",
-        ),
+        ({"content": b"x", "headers": MULTIPART}, 400, "Invalid"),
+        ({"content": b"--b\r\n\r\nx\r\n--b--", "headers": MULTIPART}, 400, "name"),
     ],
 )
 def test_a_form_that_cannot_be_used_is_refused(
@@ -156,7 +151,7 @@ def test_a_form_that_cannot_be_used_is_refused(
 ) -> None:
     answer = serve().post("/inspections", **form)
     assert answer.status_code == status
-    assert word in answer.json()["detail"]
+    assert word in answer.text
 
 
 def test_a_form_that_is_too_large_is_that(serve: Callable[..., Any]) -> None:
@@ -175,9 +170,10 @@ def test_a_disk_without_room_for_a_form_is_told_as_that(serve_process: Callable[
     if not shutil.which("unshare") or subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system lets no test mount a small file system")
     served = serve_process(inside, {"TMPDIR": str(small)})
-    answer = served.post("/inspections", files={"image": ("a.png", bytes(8 << 20))})
+    board = {"board_id": "B1"}
+    answer = served.post("/inspections", files={"image": ("a.png", bytes(8 << 20))}, data=board)
     assert (answer.status_code, answer.json()["type"]) == (507, "urn:copperline:problem:storage-full")
-    assert served.post("/inspections", files={"image": ("a.png", bytes(1000))}).status_code == 200
+    assert served.post("/inspections", files={"image": ("a.png", bytes(1000))}, data=board).status_code == 200
 
 
 def png(width: int, height: int) -> bytes:
