@@ -20,7 +20,7 @@ from copperline.access import (
     see_key_used,
 )
 from copperline.errors import NotFoundError, SettingsError
-from copperline.warehouse import read_transaction
+from copperline.warehouse import open_warehouse, read_transaction
 from copperline.warehouse.line_tables import api_keys, audit_log
 
 
@@ -52,10 +52,20 @@ def test_only_a_hash_of_the_secret_is_kept(engine: Engine) -> None:
     assert secret not in repr(key)
 
 
-@given(st.one_of(st.text(max_size=80), st.from_regex(r"cpl_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", fullmatch=True)))
-def test_no_other_text_is_a_key(text: str) -> None:
-    assert KeyRing.empty().find(text) is None
-    assert KeyRing.empty().name_in(text) is None
+@pytest.fixture(scope="session")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    """Of one key."""
+    engine = open_warehouse(f"sqlite:///{tmp_path_factory.mktemp('ring') / 'warehouse.db'}")
+    create_key(engine, "AOI-1", [Scope.INSPECT], created_by="ann")
+    found = KeyRing(engine)
+    engine.dispose()
+    return found
+
+
+@given(text=st.one_of(st.text(max_size=80), st.from_regex(r"cpl_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", fullmatch=True)))
+def test_no_other_text_is_a_key(ring: KeyRing, text: str) -> None:
+    assert len(ring) == 1
+    assert ring.find(text) is None
 
 
 @pytest.mark.parametrize("change", ["{}x", "{}\n", " {}", "CPL{}", "{}"])

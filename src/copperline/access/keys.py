@@ -177,13 +177,6 @@ class KeyRing:
             rows = connection.execute(select(api_keys)).mappings().all()
         self._keys = {str(row["key_id"]): (str(row["secret_sha256"]), _key(row)) for row in rows}
 
-    @classmethod
-    def empty(cls) -> KeyRing:
-        """Without any key."""
-        ring = cls.__new__(cls)
-        ring._keys = {}
-        return ring
-
     def __len__(self) -> int:
         return len(self._keys)
 

@@ -95,8 +95,8 @@ class Gate:
         self._failures = TokenBuckets(_FAILURES_A_SECOND, _FAILURES)
         self._trail = AccessTrail(engine)
         self._keys_seconds = keys_seconds
-        self._ring: KeyRing | CopperlineError = KeyRing.empty()  # and never used before it is read
-        self._read_at = -math.inf
+        self._ring: KeyRing | CopperlineError | None = None
+        self._read_at = 0.0
         self._reading = asyncio.Lock()
         # Address and hash of keys that opened: they go on to where others of this address fail too often.
         self._opened: OrderedDict[tuple[str, bytes], None] = OrderedDict()
@@ -138,7 +138,7 @@ class Gate:
     async def _keys(self) -> KeyRing:
         async with self._reading:
             now = time.monotonic()
-            if now - self._read_at > self._keys_seconds:
+            if self._ring is None or now - self._read_at > self._keys_seconds:
                 try:
                     self._ring = await run_in_threadpool(KeyRing, self._engine)
                 except CopperlineError as error:

@@ -211,8 +211,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._turn_away(Problem(408, "head-too-slow", "The headers came too slowly", detail))
 
     def _turn_away(self, problem: Problem) -> None:
+        """Ends the connection, with the problem where it cannot be taken for the answer to another request."""
         self._turned_away = True
         if self.transport.is_closing():
+            return
+        if not self._may_answer():
+            self.transport.close()
             return
         response = problem.response()
         lines = [
@@ -224,6 +228,12 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         self.transport.write(b"".join(lines))
         self.transport.close()
+
+    def _may_answer(self) -> bool:
+        cycle = self.cycle  # of the request whose headers came last
+        if cycle is None or cycle.response_complete:
+            return True
+        return self._at == "body" and not self.pipeline and not cycle.response_started
 
 
 _TOO_MANY = Problem(
