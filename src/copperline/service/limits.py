@@ -30,6 +30,7 @@ class BodyLimits:
     grace_s: seconds that every body may take.
     slowest: bytes a second that a body must bring on average after that. Time in which the service itself does not
         read is not counted.
+    pause_s: seconds in which something must come, however fast the body was before.
     linger_s: seconds for which a body that was refused by its size is still taken and thrown away: a client that is
         cut off while it sends does not read the answer.
     """
@@ -38,6 +39,7 @@ class BodyLimits:
     max_text_bytes: int = MIB
     grace_s: float = 10.0
     slowest: int = 16 * 1024
+    pause_s: float = 30.0
     linger_s: float = 3.0
 
     @classmethod
@@ -74,7 +76,7 @@ class RequestLimits:
             return
         body = _Body(scope, receive, send, self._limits)
         if body.announced > body.max_bytes:
-            await body.answer(_too_large(body.max_bytes), drain=True)
+            await body.answer(body.too_large(), drain=True)
             return
         try:
             await self._app(scope, body.receive, body.send)
@@ -127,8 +129,8 @@ class _Body:
         self._receive, self._send, self._limits = receive, send, limits
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        text = kind == b"application/x-www-form-urlencoded" or kind.endswith((b"/json", b"+json"))
-        self.max_bytes = min(limits.max_bytes, limits.max_text_bytes) if text else limits.max_bytes
+        self._text = kind == b"application/x-www-form-urlencoded" or kind.endswith((b"/json", b"+json"))
+        self.max_bytes = min(limits.max_bytes, limits.max_text_bytes) if self._text else limits.max_bytes
         length = headers.get(b"content-length", b"")
         self.announced = int(length[:18]) if length.isdigit() else 0
         self.refused: Problem | None = None
@@ -146,7 +148,7 @@ class _Body:
             self._bytes += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
             if self._bytes > self.max_bytes:
-                raise self._refuse(_too_large(self.max_bytes))
+                raise self._refuse(self.too_large())
         return message
 
     async def send(self, message: Message) -> None:
@@ -175,7 +177,7 @@ class _Body:
         allowed = self._limits.grace_s + self._bytes / self._limits.slowest - self._waited_s
         began = clock()
         try:
-            async with asyncio.timeout(max(0.0, allowed)):
+            async with asyncio.timeout(max(0.0, min(allowed, self._limits.pause_s))):
                 message = await self._receive()
         except TimeoutError as error:
             raise self._refuse(self._too_slow()) from error
@@ -186,20 +188,17 @@ class _Body:
         self.refused = problem
         return BodyRefused(problem.status, problem.detail)
 
+    def too_large(self) -> Problem:
+        fix = "send less" if self._text else "send smaller images, or raise service_max_mib"
+        detail = f"expected at most {self.max_bytes:,} bytes, found more; {fix}"
+        return Problem(413, "body-too-large", "The body is too large", detail)
+
     def _too_slow(self) -> Problem:
         limits = self._limits
         return Problem(
             408,
             "body-too-slow",
             "The body came too slowly",
-            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s, found {self._bytes:,} in all",
+            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s and no pause of {limits.pause_s:g} s, "
+            f"found {self._bytes:,} bytes in {self._waited_s:.0f} s before it stopped",
         )
-
-
-def _too_large(max_bytes: int) -> Problem:
-    return Problem(
-        413,
-        "body-too-large",
-        "The body is too large",
-        f"expected at most {max_bytes:,} bytes, found more; send smaller images, or raise service_max_mib",
-    )

@@ -116,6 +116,15 @@ def test_a_body_that_trickles_in_is_ended(serve: Callable[..., Any]) -> None:
     assert (answer.status, answer.problem["type"]) == (408, "urn:copperline:problem:body-too-slow")
 
 
+def test_what_came_fast_buys_no_long_pause(serve: Callable[..., Any]) -> None:
+    served = serve(BodyLimits(pause_s=0.5))
+    began = time.monotonic()
+    with served.connect() as connection:
+        connection.sendall(head("/count", "Content-Length: 10000000") + bytes(9_000_000))
+        assert served.until_closed(connection).status == 408
+    assert time.monotonic() - began < 5
+
+
 def test_a_body_at_its_pace_may_take_longer(serve: Callable[..., Any]) -> None:
     served = serve(BodyLimits(grace_s=0.4, slowest=1000))
 
