@@ -199,6 +199,6 @@ class _Body:
             408,
             "body-too-slow",
             "The body came too slowly",
-            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s and no pause of {limits.pause_s:g} s, "
-            f"found {self._bytes:,} bytes in {self._waited_s:.0f} s before it stopped",
+            f"expected {limits.slowest:,} bytes a second after {limits.grace_s:g} s, and no pause of "
+            f"{limits.pause_s:g} s; found {self._bytes:,} bytes in all",
         )
