@@ -58,6 +58,19 @@ class Settings(BaseSettings):
     service_model_poll_s: float = Field(2.0, gt=0, le=3600, description="Seconds between two looks for a new model")
     service_log: Literal["text", "json"] = Field("text", description="Lines of the HTTP service's log on stderr")
 
+    service_max_mib: int = Field(64, ge=1, le=4096, description="Largest body of a request to the service, MiB")
+    service_max_megapixels: int = Field(
+        64, ge=1, le=268, description="Largest image that the service inspects, millions of pixels"
+    )
+    service_max_connections: int = Field(512, ge=1, description="Open connections to the service, in all")
+    service_max_connections_per_address: int = Field(
+        128, ge=1, description="Open connections to the service from one address"
+    )
+    service_rate_limit: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Requests a second that each key may make on average; 0: any number"
+    )
+    service_rate_burst: int = Field(20, ge=1, description="Requests that a key may make at once after a pause")
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from copperline.cli import (
+    audit,
     dashboard,
     data,
     demo,
     evaluate,
     inspect,
+    keys,
     models,
     serve,
     simulate_line,
@@ -54,6 +56,8 @@ app.command("watch")(watch.watch)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
+app.command("audit")(audit.audit)
 app.command("simulate-line")(simulate_line.simulate_line)
 app.command("dashboard")(dashboard.dashboard)
 

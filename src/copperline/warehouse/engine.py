@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inse
 from sqlalchemy.exc import ArgumentError
 
 from copperline.errors import WarehouseError
+from copperline.warehouse.append_only import guard_append_only
 from copperline.warehouse.failures import place, warehouse_errors
 from copperline.warehouse.migration import OLDEST, migrate
 from copperline.warehouse.schema import SCHEMA_VERSION, schema_for
@@ -248,6 +249,7 @@ def _migrate(engine: Engine, where: str) -> None:
 def _create(engine: Engine, where: str) -> None:
     with _writing(engine) as connection:
         schema_for(engine.dialect.name).create_all(connection)
+        guard_append_only(connection)
         # Another process may have been faster; its row is as good as ours.
         if _installed_version(connection, where) is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION, installed_at=datetime.now(UTC)))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Table, inspect, update
 from sqlalchemy.schema import CreateColumn
 
+from copperline.warehouse.append_only import guard_append_only
 from copperline.warehouse.schema import SCHEMA_VERSION, schema_for
 from copperline.warehouse.tables import dispositions, inspections, schema_version
 from copperline.warehouse.tallies import rebuild_derived
@@ -56,6 +57,7 @@ def _make_what_is_missing(connection: Connection) -> None:
     for table in schema.tables.values():
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+    guard_append_only(connection)
 
 
 _STEPS: dict[int, Callable[[Connection], None]] = {1: _measure_images, 2: _tell_the_line}
