@@ -45,6 +45,7 @@ def create_app(
     stage: Stage,
     *,
     model: str = "champion",
+    host: str = "127.0.0.1",
     max_pixels: int | None = None,
 ) -> FastAPI:
     """The service as an ASGI app. Its threads begin with the app's lifespan, and end with it.
@@ -53,6 +54,7 @@ def create_app(
         engine: of the warehouse; the caller disposes of it.
         inspector: with the model that inspects first.
         model: the name to watch, as `Detector.load` takes it.
+        host: that the server listens on; without keys, a service on loopback answers this machine alone.
         max_pixels: of one image.
     """
     metrics = Metrics()
@@ -118,3 +120,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pieces.desk.close()
         await anyio.to_thread.run_sync(pieces.lane.stop)
         await anyio.to_thread.run_sync(pieces.watch.stop)
+        await app.state.gate.close()

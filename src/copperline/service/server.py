@@ -14,8 +14,13 @@ import uvicorn
 from copperline.errors import SettingsError
 from copperline.inspection import Detector
 from copperline.line import LineInspector
+from copperline.local_server import Address
 from copperline.service import logs
 from copperline.service.app import create_app
+from copperline.service.security import require_keys
+from copperline.service.slow_clients import ConnectionLimits
+from copperline.service.tls import TlsFiles
+from copperline.service.uvicorn_options import uvicorn_options
 from copperline.settings import Settings
 from copperline.stage import Stage
 from copperline.warehouse import open_warehouse
@@ -26,8 +31,6 @@ BUSY_S = 5.0
 _LAST_BYTES_S = 5.0
 _KEEP_ALIVE_S = 15
 _BACKLOG = 256
-# Of one image: a decoded one with its reference is then 128 MB at most.
-MAX_PIXELS = 64_000_000
 _STOP = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,16 +42,19 @@ class Server:
         host: address; anything but loopback lets other machines in.
         port: TCP, 0 to 65535; 0: any free one.
         model: as `Detector.load` takes it; when its meaning changes, the new model takes over.
+        tls: None: connections are not encrypted.
+        open_to_network: other machines may do everything without a key.
     """
 
     host: str = "127.0.0.1"
     port: int = 8100
     model: str = "champion"
+    tls: TlsFiles | None = None
+    open_to_network: bool = False
 
     def url(self, port: int) -> str:
-        """For people on this machine."""
-        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        """For people on this machine; `port` is the one that was really taken."""
+        return Address(self.host, port, "http" if self.tls is None else "https").url
 
 
 def serve(settings: Settings, server: Server, *, listening: Callable[[str], None]) -> None:
@@ -60,24 +66,33 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
         listening: called with the URL when connections are taken.
 
     Raises:
-        SettingsError: nothing can listen there.
+        SettingsError: nothing can listen there, the files for TLS cannot be used, or other machines could reach a
+            service without keys.
         ModelError: there is no such model, or it cannot be used.
         WarehouseError: the warehouse cannot be opened.
     """
+    if server.tls is not None:
+        server.tls.check()
     with _socket(server) as listener, logs.on_stderr(settings.service_log):
-        detector = Detector.load(server.model, settings=settings)
         engine = open_warehouse(settings.warehouse, timeout_s=BUSY_S)
         try:
-            stage = Stage(settings)
-            inspector = LineInspector(detector, engine, stage, max_pixels=MAX_PIXELS)
-            app = create_app(settings, engine, inspector, stage, model=server.model, max_pixels=MAX_PIXELS)
-            # TLS (ssl_*), and a protocol class of our own (http=), belong in here.
+            require_keys(engine, server.host, open_to_network=server.open_to_network)
+            stage, max_pixels = Stage(settings), settings.service_max_megapixels * 1_000_000
+            inspector = LineInspector(
+                Detector.load(server.model, settings=settings),
+                engine,
+                stage,
+                max_pixels=max_pixels,
+                requires_reference=settings.line_requires_reference,
+            )
+            app = create_app(
+                settings, engine, inspector, stage, model=server.model, host=server.host, max_pixels=max_pixels
+            )
             config = uvicorn.Config(
                 app,
-                http="httptools",
+                **uvicorn_options(ConnectionLimits.of(settings), server.tls),
                 log_config=None,
                 access_log=False,
-                server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=round(settings.service_timeout_s + _LAST_BYTES_S),
             )

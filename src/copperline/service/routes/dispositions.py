@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
+from copperline.access.audit import audit_review
 from copperline.access.keys import Principal, Scope
 from copperline.errors import NotFoundError
 from copperline.service.openapi import problems
@@ -17,7 +18,7 @@ from copperline.service.schemas import (
     DispositionsAsked,
     JudgementAsked,
 )
-from copperline.service.security import allow
+from copperline.service.security import address_of, allow
 from copperline.warehouse import DispositionRow, InspectionTrace, Judgement, read_inspections, record_dispositions
 
 router = APIRouter(prefix="/v1/dispositions", tags=["dispositions"])
@@ -27,7 +28,10 @@ Size = tuple[int | None, int | None]
 
 @router.post("", status_code=201, responses=problems(404, 409))
 def judge(
-    pieces: PiecesOf, principal: Annotated[Principal, Depends(allow(Scope.REVIEW))], asked: DispositionsAsked
+    request: Request,
+    pieces: PiecesOf,
+    principal: Annotated[Principal, Depends(allow(Scope.REVIEW))],
+    asked: DispositionsAsked,
 ) -> DispositionsAnswer:
     """Record what one person decided: all of it, or nothing. Earlier dispositions stay; the latest counts."""
     reviewer = _reviewer(principal, asked.reviewer)
@@ -35,7 +39,10 @@ def judge(
     wanted = sorted({judgement.inspection_id for judgement in asked.judgements})
     inspections = {trace.inspection_id: trace for _, trace in read_inspections(pieces.engine, wanted)}
     judgements = [_judgement(judgement, inspections) for judgement in asked.judgements]
-    made = set(record_dispositions(pieces.engine, judgements, reviewer))
+    made = record_dispositions(pieces.engine, judgements, reviewer)
+    for inspection_id in wanted:
+        ids = [key for key, judgement in zip(made, judgements, strict=True) if judgement.inspection_id == inspection_id]
+        audit_review(pieces.engine, principal, inspection_id, ids, address_of(request))
     return DispositionsAnswer(
         dispositions=sorted(
             (

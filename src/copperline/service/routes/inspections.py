@@ -18,6 +18,7 @@ from copperline.service.desk import request_key
 from copperline.service.fields import IdempotencyKey, Key, Name, NameOrEmpty
 from copperline.service.forms import RecipeText, only_fields, read, recipe_of
 from copperline.service.handlers import CLIENT_GONE
+from copperline.service.limits import limited_forms
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf
 from copperline.service.problems import invalid_request
@@ -25,7 +26,7 @@ from copperline.service.schemas import InspectionAnswer, InspectionsAsked, Inspe
 from copperline.service.security import allow
 from copperline.warehouse import InspectionFilter, PageEnd, find_inspection, list_inspections, read_inspections
 
-router = APIRouter(prefix="/v1/inspections", tags=["inspections"])
+router = APIRouter(prefix="/v1/inspections", tags=["inspections"], route_class=limited_forms())
 
 _FIELDS = (
     "image",

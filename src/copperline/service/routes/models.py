@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
+from copperline.access.audit import audit_promotion
 from copperline.access.keys import Principal, Scope
 from copperline.errors import ModelError
 from copperline.registry import catalogue, promote_model
@@ -13,7 +14,7 @@ from copperline.service.openapi import problems
 from copperline.service.pieces import Pieces, PiecesOf
 from copperline.service.problems import Problem
 from copperline.service.schemas import ModelDocument, ModelsDocument, PromotionAnswer, PromotionAsked, Serving
-from copperline.service.security import allow
+from copperline.service.security import address_of, allow
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -41,7 +42,10 @@ def models(pieces: PiecesOf, principal: Annotated[Principal, Depends(allow())]) 
 
 @router.post("/promotions", status_code=201, responses=problems(404, 409))
 def promote(
-    pieces: PiecesOf, principal: Annotated[Principal, Depends(allow(Scope.ADMIN))], asked: PromotionAsked
+    request: Request,
+    pieces: PiecesOf,
+    principal: Annotated[Principal, Depends(allow(Scope.ADMIN))],
+    asked: PromotionAsked,
 ) -> PromotionAnswer:
     """Point an alias to a version. Where it is the alias that inspects, the new model takes over within seconds."""
     if not any(
@@ -61,6 +65,7 @@ def promote(
         raise Problem(
             409, "cannot-promote", "The model cannot be promoted", f"{error.problem}; {error.fix or 'see its card'}"
         ) from error
+    audit_promotion(pieces.engine, principal, promoted.name, asked.alias, promoted.version, address_of(request))
     pieces.watch.look_now()
     return PromotionAnswer(
         name=promoted.name, version=str(promoted.version), alias=asked.alias, aliases=list(promoted.aliases)

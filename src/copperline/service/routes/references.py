@@ -6,8 +6,9 @@ import json
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Path, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
 
+from copperline.access.audit import audit_reference_added, audit_reference_retired
 from copperline.access.keys import Principal, Scope
 from copperline.data import decode_image
 from copperline.errors import DataError, NotFoundError
@@ -15,10 +16,11 @@ from copperline.files import read_whole
 from copperline.reference import Recipe, condition
 from copperline.service.fields import Count, Key, Name, NameOrEmpty, Note
 from copperline.service.forms import RecipeText, only_fields, read, recipe_of
+from copperline.service.limits import FormLimits, limited_forms
 from copperline.service.openapi import problems
 from copperline.service.pieces import Pieces, PiecesOf
 from copperline.service.schemas import ReferenceDocument, ReferencesAsked, ReferencesDocument
-from copperline.service.security import allow
+from copperline.service.security import address_of, allow
 from copperline.warehouse import (
     NewReference,
     ReferenceRecord,
@@ -28,7 +30,7 @@ from copperline.warehouse import (
     retire_reference,
 )
 
-router = APIRouter(prefix="/v1/references", tags=["references"])
+router = APIRouter(prefix="/v1/references", tags=["references"], route_class=limited_forms(FormLimits(files=1)))
 
 _MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".bmp": "image/bmp", ".tif": "image/tiff"}
 _UNKNOWN = "image/x-portable-anymap"
@@ -41,6 +43,7 @@ _FIELDS = ("image", "product_type", "revision", "conditioning", "opportunities",
     "", status_code=201, responses={201: _MADE, **problems(409)}, dependencies=[Depends(only_fields(*_FIELDS))]
 )
 async def add(
+    request: Request,
     response: Response,
     pieces: PiecesOf,
     principal: Annotated[Principal, Depends(allow(Scope.ADMIN))],
@@ -55,7 +58,9 @@ async def add(
     data, recipe = await read(image, "image"), recipe_of(conditioning) or Recipe()
 
     def keep() -> ReferenceRecord:
-        return _keep(pieces, data, recipe, product_type, revision, opportunities, principal.name, note)
+        kept = _keep(pieces, data, recipe, product_type, revision, opportunities, principal.name, note)
+        audit_reference_added(pieces.engine, principal, kept, address_of(request))
+        return kept
 
     record = await pieces.desk.in_thread(keep)
     response.headers["Location"] = f"/v1/references/{record.reference_id}"
@@ -110,12 +115,15 @@ def image(
 
 @router.delete("/{reference_id}", responses=problems(404))
 def retire(
+    request: Request,
     pieces: PiecesOf,
     principal: Annotated[Principal, Depends(allow(Scope.ADMIN))],
     reference_id: Annotated[Key, Path()],
 ) -> ReferenceDocument:
     """Take a version out of use; the one before it counts again. It stays, with its image."""
-    return _document(retire_reference(pieces.engine, reference_id))
+    retired = retire_reference(pieces.engine, reference_id)
+    audit_reference_retired(pieces.engine, principal, retired, address_of(request))
+    return _document(retired)
 
 
 def _keep(
