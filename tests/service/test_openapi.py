@@ -38,7 +38,7 @@ OPERATIONS = {
 }
 OPEN = {"/healthz", "/metrics", "/readyz"}
 # Of each operation and each way to make requests; more find nothing more, and take longer.
-EXAMPLES = 6
+EXAMPLES = 4
 
 
 @pytest.fixture(scope="module")

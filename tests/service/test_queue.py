@@ -93,7 +93,7 @@ def test_who_closes_the_connection_is_not_inspected(start: Any, boards: list[Boa
         assert first.result().status_code == 201
         assert post(service, boards[2][0], "B2").status_code == 201
         assert held.came == ["B0", "B2"]
-        assert 'status="499"' in httpx.get(f"{service.url}/metrics").text
+        until(lambda: 'status="499"' in httpx.get(f"{service.url}/metrics").text)
 
 
 def test_a_board_stays_while_another_request_waits_for_it(

@@ -101,20 +101,20 @@ def test_a_process_that_was_killed_loses_nothing_and_inspects_nothing_twice(
     with ThreadPoolExecutor(4) as threads, Client(first.url, retries=12, timeout_s=20) as client:
         asked = [
             threads.submit(client.inspect, boards[n % 8][0], board_id=f"B{n}", station_id="S", idempotency_key=f"k{n}")
-            for n in range(40)
+            for n in range(24)
         ]
         asked[5].result()
         first.process.kill()
         first.process.wait()
         begin("--model", "builtin:deeppcb", port=port)
         answers = [one.result() for one in asked]
-        assert {a["board_id"] for a in answers} == {f"B{n}" for n in range(40)}
+        assert {a["board_id"] for a in answers} == {f"B{n}" for n in range(24)}
         again = client.inspect(boards[0][0], board_id="B0", station_id="S", idempotency_key="k0")
         assert again["inspection_id"] == answers[0]["inspection_id"]
         assert again["new"] is False
     engine = open_warehouse(Settings(workspace=tmp_path / "w").warehouse)
     counts = plant_counts(engine)
-    assert (counts.boards, counts.inspections) == (40, 40)
+    assert (counts.boards, counts.inspections) == (24, 24)
     with read_transaction(engine) as connection:
         assert differences(connection) == []
     engine.dispose()

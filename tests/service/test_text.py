@@ -34,7 +34,7 @@ NASTY = [
 ]
 TEXTS = st.sampled_from(NASTY) | st.text(max_size=300)
 FIELDS = ("board_id", "station_id", "line_id", "product_type", "panel_id")
-MANY = settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
