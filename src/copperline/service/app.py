@@ -14,6 +14,7 @@ from copperline.line import LineInspector
 from copperline.service import handlers, openapi
 from copperline.service.desk import Desk
 from copperline.service.lane import Lane
+from copperline.service.limits import BodyLimits, RequestLimits
 from copperline.service.metrics import Metrics
 from copperline.service.model_watch import ModelWatch
 from copperline.service.observe import Observe
@@ -29,6 +30,7 @@ from copperline.service.routes import (
     references,
     stations,
 )
+from copperline.service.security import Gate, KeyFirst
 from copperline.settings import Settings
 from copperline.stage import Stage
 
@@ -98,8 +100,12 @@ def create_app(
     app.state.pieces = pieces
     app.state.settings = settings
     app.state.engine = engine
-    # Middleware that is added later is nearer to the client. Limits of a request's size and pace belong here, before
-    # Observe, which then sees what they refuse; the gate that `allow` asks goes to app.state.gate.
+    app.state.gate = Gate(
+        engine, host=host, rate_limit=settings.service_rate_limit, rate_burst=settings.service_rate_burst
+    )
+    # Middleware that is added later is nearer to the client: Observe sees what the others refuse.
+    app.add_middleware(KeyFirst)
+    app.add_middleware(RequestLimits, limits=BodyLimits.of(settings))
     app.add_middleware(Observe, metrics=metrics)
     handlers.install(app, metrics)
     for routes in (inspections, boards, dispositions, quality, models, stations, references, health):

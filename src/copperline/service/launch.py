@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from copperline.local_server import Address, free_port, served
+from copperline.local_server import free_port, served
 from copperline.settings import Settings
 
 FIRST_PORT = 8100
@@ -20,10 +20,11 @@ def running_service(settings: Settings, *, model: str = "champion") -> Iterator[
     Raises:
         SettingsError: it did not come up.
     """
-    address = Address("127.0.0.1", free_port(FIRST_PORT))
+    port = free_port(FIRST_PORT)
+    address = f"http://127.0.0.1:{port}"
     workspace = str(settings.workspace.absolute())
-    command = [sys.executable, "-m", "copperline", "serve", "--port", str(address.port), "--model", model]
+    command = [sys.executable, "-m", "copperline", "serve", "--port", str(port), "--model", model]
     environment = {**os.environ, "COPPERLINE_WORKSPACE": workspace}
     by_hand = f"copperline serve --model {model} --workspace {settings.workspace}"
-    with served(command, environment, f"{address.url}/readyz", by_hand=by_hand, stop_seconds=30):
-        yield address.url
+    with served(command, environment, f"{address}/readyz", by_hand=by_hand, stop_seconds=30):
+        yield address

@@ -14,7 +14,6 @@ import uvicorn
 from copperline.errors import SettingsError
 from copperline.inspection import Detector
 from copperline.line import LineInspector
-from copperline.local_server import Address
 from copperline.service import logs
 from copperline.service.app import create_app
 from copperline.service.security import require_keys
@@ -54,7 +53,8 @@ class Server:
 
     def url(self, port: int) -> str:
         """For people on this machine; `port` is the one that was really taken."""
-        return Address(self.host, port, "http" if self.tls is None else "https").url
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
+        return f"{'http' if self.tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(settings: Settings, server: Server, *, listening: Callable[[str], None]) -> None:
