@@ -107,7 +107,7 @@ def test_a_product_is_compared_with_its_current_reference(
     assert document.reference is not None
     assert document.reference.reference_id == first
     second = add(engine, settings, boards[1][1])
-    line.references._current.clear()
+    line.references.forget()
     other = line.inspect(Submission("B1", "AOI-1", test, product_type="Hub")).document
     assert other is not None
     assert other.reference is not None
@@ -116,7 +116,7 @@ def test_a_product_is_compared_with_its_current_reference(
     assert named is not None
     assert named.reference == document.reference
     retire_reference(engine, second)
-    line.references._current.clear()
+    line.references.forget()
     back = line.prepare(Submission("B3", "AOI-1", test, product_type="Hub"))
     assert back.reference_id == first
     with pytest.raises(DataError, match="revision X, found none"):
