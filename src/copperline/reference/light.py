@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -36,31 +37,51 @@ def estimated_light(grey: Image, width: float) -> FloatArray:
         grey: (H, W) uint8.
         width: over which the light may change, as a fraction of the longer side: decides the degree, 1 to 6.
     """
-    rows, columns = (np.linspace(0, side - 1, min(side, _SAMPLES_A_SIDE)).round().astype(int) for side in grey.shape)
-    logs = np.log(np.maximum(cv2.blur(grey, (3, 3)), 1).astype(np.float64))[np.ix_(rows, columns)]
-    # Brighter than around it, to begin with.
-    bright = logs > cv2.GaussianBlur(logs, (0, 0), _FIRST_WINDOW * max(logs.shape))
-    y, x = (_legendre(2 * at / (side - 1) - 1) for at, side in zip((rows, columns), grey.shape, strict=True))
-    for degree in range(1, min(max(round(1 / width), 1), _HIGHEST_DEGREE) + 1):
-        terms = [(n, m) for n in range(degree + 1) for m in range(degree + 1 - n)]
-        surface = np.stack([np.outer(y[n], x[m]).ravel() for n, m in terms], axis=1)
+    sampled = tuple(np.linspace(0, side - 1, min(side, _SAMPLES_A_SIDE)).round().astype(int) for side in grey.shape)
+    logs = np.log(np.maximum(cv2.blur(grey, (3, 3)), 1).astype(np.float32))
+    # Pixels on an edge are of neither material.
+    change = cv2.morphologyEx(logs, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))[np.ix_(*sampled)]
+    logs = logs[np.ix_(*sampled)]
+    weights = 1 / (1 + (change / max(float(np.median(change)), 0.02)) ** 2)
+    brighter_than_around = logs > cv2.GaussianBlur(logs, (0, 0), _FIRST_WINDOW * max(logs.shape))
+    brighter_than_most = logs > (logs.min() + logs.max()) / 2
+    axes = [_legendre(2 * at / (side - 1) - 1) for at, side in zip(sampled, grey.shape, strict=True)]
+    degree = min(max(round(1 / width), 1), _HIGHEST_DEGREE)
+    fits = [
+        _fitted_light(logs.astype(np.float64).ravel(), weights.ravel(), bright.ravel(), axes, degree)
+        for bright in (brighter_than_around, brighter_than_most)
+    ]
+    coefficients, level, _ = min(fits, key=lambda fit: fit[2])
+    y, x = (_legendre(np.linspace(-1, 1, side)) for side in grey.shape)
+    return np.asarray(np.exp(y.T @ coefficients @ x + level), np.float32)
+
+
+def _fitted_light(
+    logs: Floats, weights: Floats, bright: npt.NDArray[np.bool_], axes: Sequence[Floats], degree: int
+) -> tuple[Floats, float, float]:
+    """Light and materials in turns, by least squares, beginning with pixels that are taken for the brighter material.
+
+    Returns:
+        (7, 7) coefficients of the darker material's logarithm, how much brighter the brighter one is, and the mean
+        square that is left.
+    """
+    rows, columns = axes
+    for highest in range(1, degree + 1):
+        terms = [(n, m) for n in range(highest + 1) for m in range(highest + 1 - n)]
+        surface = np.stack([np.outer(rows[n], columns[m]).ravel() for n, m in terms], axis=1)
         for _ in range(_ROUNDS):
-            light, contrast = _fitted(surface, bright.ravel(), logs.ravel())
-            bright = (logs.ravel() - surface @ light > contrast / 2).reshape(logs.shape)
-    whole_y, whole_x = (_legendre(np.linspace(-1, 1, side)) for side in grey.shape)
+            design = np.column_stack([surface, bright])
+            weighted = design * weights[:, None]
+            # A trace of damping, for an image that shows one material alone.
+            normal = weighted.T @ design + 1e-6 * len(design) * np.eye(design.shape[1])
+            *light, contrast = np.linalg.solve(normal, weighted.T @ logs)
+            rest = logs - surface @ np.array(light)
+            left = float(np.average((rest - contrast * bright) ** 2, weights=weights))
+            bright = rest > contrast / 2
     coefficients = np.zeros((_HIGHEST_DEGREE + 1, _HIGHEST_DEGREE + 1))
     for (n, m), value in zip(terms, light, strict=True):
         coefficients[n, m] = value
-    return np.asarray(np.exp(whole_y.T @ coefficients @ whole_x + max(contrast, 0.0)), np.float32)
-
-
-def _fitted(surface: Floats, bright: npt.NDArray[np.bool_], logs: Floats) -> tuple[Floats, float]:
-    """Coefficients of the light, and how much brighter the brighter material is; least squares."""
-    design = np.column_stack([surface, bright])
-    # A trace of damping, for an image that shows one material alone.
-    normal = design.T @ design + 1e-6 * len(design) * np.eye(design.shape[1])
-    solved = np.linalg.solve(normal, design.T @ logs)
-    return np.asarray(solved[:-1], np.float64), float(solved[-1])
+    return coefficients, max(float(contrast), 0.0), left
 
 
 def _legendre(at: Floats) -> Floats:
