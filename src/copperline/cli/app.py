@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
+from copperline.cli import dashboard, data, demo, evaluate, inspect, models, references, sql, train, warehouse
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
@@ -26,6 +26,7 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(references.app, name="references")
 app.command("inspect")(inspect.inspect)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")

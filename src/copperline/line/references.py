@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine
 
-from copperline.data import decode_image
-from copperline.data.images import Image
 from copperline.errors import DataError
-from copperline.files import read_whole
-from copperline.reference import Recipe, WhiteImages, condition
+from copperline.reference import WhiteImages
 from copperline.warehouse import ReferenceRecord, current_reference, get_reference, list_references
+from copperline.workflows.golden_library import GoldenReference, load_reference
 
 # A reference that was added or retired counts after this time at the latest.
 FRESH_SECONDS = 1.0
 # Of images in memory; a whole-panel scan has 268 MB.
 MOST_BYTES = 512 * 2**20
 _MOST_ANSWERS = 1000
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class GoldenReference:
-    """A golden image that is ready to be compared with.
-
-    Attributes:
-        record: its row.
-        recipe: for it and for the test images.
-        image: (H, W) uint8, conditioned.
-    """
-
-    record: ReferenceRecord
-    recipe: Recipe
-    image: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +110,3 @@ class ReferenceShelf:
                 while len(self._images) > 1 and sum(r.image.nbytes for r in self._images.values()) > self._most_bytes:
                     self._images.popitem(last=False)
             return loaded
-
-
-def load_reference(record: ReferenceRecord, white_images: WhiteImages) -> GoldenReference:
-    """Reads and conditions a golden image.
-
-    Raises:
-        DataError: the file is missing, is not the one that was added, or cannot be conditioned.
-    """
-    path = Path(record.image_path)
-    data = read_whole(path)
-    if hashlib.sha256(data).hexdigest() != record.image_sha256:
-        raise DataError(
-            f"expected the golden image of {record.product_type!r} as it was added, found other content",
-            where=path,
-            fix=f"put it back, or retire it: copperline references retire {record.reference_id}",
-        )
-    recipe = Recipe.from_json(record.conditioning)
-    image = condition(decode_image(data, path, bare_ok=True), recipe, white_images.of(recipe), where=path)
-    return GoldenReference(record, recipe, image)

@@ -18,7 +18,7 @@ _BRIGHT_LEVEL = 224.0
 # Of a white image: grey levels below which a place is too dark to divide by, and the share that may be clipped.
 _LEAST_WHITE = 16
 _MOST_CLIPPED = 0.01
-_SAMPLES_A_SIDE = 128
+_SAMPLES_A_SIDE = 96
 _FIRST_WINDOW = 0.15  # of the longer side
 _HIGHEST_DEGREE = 6
 _ROUNDS = 4

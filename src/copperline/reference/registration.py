@@ -163,6 +163,21 @@ def _registration(
     )
 
 
+def moved_alike(image: Image, found: Registration, factor: float = 1.0) -> Image:
+    """Another picture of the reference, such as the colour image that it came from, moved as the reference was.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+        found: how the reference was moved.
+        factor: pixels a side of `image` for each of the reference.
+    """
+    if (found.shift_x, found.shift_y, found.rotation, found.scale) == (0, 0, 0, 1):
+        return image
+    motion = _Motion(0j, -math.radians(found.rotation), -math.log(found.scale))
+    shift = complex(found.shift_x, found.shift_y) * factor
+    return _moved(image, replace(motion, shift=-shift * motion.turn))
+
+
 def match_score(test: FloatArray, reference: FloatArray) -> float:
     """How surely two aligned images show the same board, in [0, 1].
 
@@ -328,7 +343,7 @@ def _difference(test: Image, reference: Image) -> float:
 
 def _moved(image: Pixels, motion: _Motion) -> Pixels:
     """The image with every pixel taken from where `motion` says; beyond the border, the border's pixels go on."""
-    height, width = image.shape
+    height, width = image.shape[:2]
     moved = cv2.warpAffine(
         image,
         motion.matrix((height, width)),
