@@ -25,7 +25,7 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         metavar="JSON|FILE|suggest",
-        help="Conditioning of this image and of all test images of the product; `suggest` works one out. Default: none.",
+        help="Conditioning of it and of all test images of the product; `suggest` works one out. Default: none.",
     ),
 ]
 WhiteImageOption = Annotated[
@@ -38,7 +38,7 @@ ByOption = Annotated[str | None, typer.Option(help="Who is recorded; default: th
 def add(
     product: Annotated[str, typer.Argument(help="What the images are golden for.")],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Images of golden boards: three are better.")
+        list[Path], typer.Argument(metavar="IMAGE...", help="Of golden boards; three or more are better.")
     ],
     revision: RevisionOption = "",
     recipe: RecipeOption = None,

@@ -37,10 +37,13 @@ class Consensus:
     registrations: tuple[Registration, ...]
 
     def typical_scores(self) -> list[float]:
-        """For each image the median of its scores with the others, both ways: low for one that is another board."""
+        """For each image the score, both ways, that it reaches with at least half of the others.
+
+        It is low for one that is another board, and for all of them where no half is of one board.
+        """
         both = (self.scores + self.scores.T) / 2
         others = ~np.eye(len(both), dtype=bool)
-        return [float(np.median(both[i][others[i]])) for i in range(len(both))]
+        return [float(np.sort(both[i][others[i]])[(len(both) - 1) // 2]) for i in range(len(both))]
 
     def median_of(self, images: Sequence[Image], scale: float = 1.0) -> Image:
         """The median of other pictures of the same boards, such as the colour images before conditioning.
