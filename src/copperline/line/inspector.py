@@ -157,11 +157,14 @@ class LineInspector:
                 golden = self.references.find(submission.product_type, submission.revision)
         if golden is not None:
             recipe = golden.recipe
-        given = decode_image(submission.image, submission.image_name, max_pixels=self._max_pixels)
+        limit = self._max_pixels
+        if limit is not None and recipe.scale > 1:  # what counts is what the recipe makes of the image
+            limit = int(limit / recipe.scale**2)
+        given = decode_image(submission.image, submission.image_name, max_pixels=limit)
         test = condition(given, recipe, self._white_images.of(recipe), where=submission.image_name)
         reference: ImageFile | None = None
         if submission.reference is not None:
-            golden_image = decode_image(submission.reference, "reference", bare_ok=True, max_pixels=self._max_pixels)
+            golden_image = decode_image(submission.reference, "reference", bare_ok=True, max_pixels=limit)
             image = condition(golden_image, recipe, self._white_images.of(recipe), where="reference")
             require_same_size(test, image, "reference")
             stored = self._stage.put(submission.reference)
