@@ -22,13 +22,13 @@ Pair = tuple[Image, Image]
 
 
 def without_size(test: Image, reference: Image) -> registration.Registration:
-    """As `register`, but never trying another size."""
-    before = registration._SCALE_ABOVE, registration._SCALE_BELOW
-    registration._SCALE_ABOVE, registration._SCALE_BELOW = float("inf"), 0.0
+    """As `register`, but neither looking for a change of size nor trying one."""
+    before = registration._size_left, registration._SCALE_BELOW
+    registration._size_left, registration._SCALE_BELOW = (lambda *_: 0.0), 0.0
     try:
         return register(test, reference)
     finally:
-        registration._SCALE_ABOVE, registration._SCALE_BELOW = before
+        registration._size_left, registration._SCALE_BELOW = before
 
 
 def moved(image: Image, x: float = 0, degrees: float = 0, scale: float = 1) -> Image:

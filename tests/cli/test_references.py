@@ -110,6 +110,9 @@ def test_another_board_is_refused(references: Run, boards: list[Path], tmp_path:
     refused = references("add", "Hub", boards[0], boards[1], tmp_path / "other.png")
     assert refused.status == 1
     assert refused.err.startswith(f"error: {tmp_path / 'other.png'}: expected images of one board")
+    as_json = references("add", "Hub", boards[0], boards[1], tmp_path / "other.png", "--json")
+    assert (as_json.status, as_json.json["reference"]) == (1, None)
+    assert as_json.json["candidates"][2]["registration_score"] < 0.6
     assert references("list", "--json").json["references"] == []
 
 

@@ -160,6 +160,16 @@ def test_parallel_traces_give_no_wild_shift_along_them() -> None:
     assert found.score > 0.9
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), height=st.integers(32, 90), width=st.integers(32, 300), levels=st.integers(1, 256))
+def test_nothing_that_is_no_board_breaks_it(seed: int, height: int, width: int, levels: int) -> None:
+    """Noise, blank and two-level images, of which Gauss-Newton makes wild estimates."""
+    rng = np.random.default_rng(seed)
+    test, reference = ((rng.integers(0, levels, (height, width)) * (255 // levels)).astype(np.uint8) for _ in range(2))
+    for first, second in ((test, reference), (test, np.zeros_like(test)), (np.full_like(test, 255), reference)):
+        assert 0 <= register(first, second).score <= 1
+
+
 @pytest.mark.parametrize("shape", [(32, 32), (33, 200), (70, 65), (257, 641)])
 def test_any_size_of_image_registers(shape: tuple[int, int]) -> None:
     reference = board(4, 700)[: shape[0], : shape[1]].copy()

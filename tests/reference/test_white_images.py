@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from copperline.errors import DataError
-from copperline.reference import Recipe, WhiteImages
+from copperline.reference import Recipe, WhiteImages, white_images
 from copperline.settings import Settings
 from copperline.stage import Stage
 
@@ -50,10 +50,11 @@ def test_a_missing_or_changed_file_is_told(stage: Stage) -> None:
         WhiteImages(stage).of(recipe)
 
 
-def test_only_the_latest_are_kept_in_memory(stage: Stage) -> None:
+def test_memory_is_bounded_and_the_latest_stay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(white_images, "_MOST_BYTES", 3 * 64 * 64)
     whites = WhiteImages(stage)
     recipes = [Recipe(white_image=whites.add(png(level))) for level in range(100, 112)]
     for recipe in recipes:
         whites.of(recipe)
-    assert len(whites._images) == 8
+    assert len(whites._images) == 3
     assert whites.of(recipes[0]) is not None

@@ -75,21 +75,21 @@ def add(
                 engine, stage, detector, wanted, images, used, median=median, force=force, progress=report
             )
     except RefusedCandidates as refused:
-        if not json_:
-            _tell(refused.check, ())
         _draw(picture, refused.check, detector.taxonomy)
+        if json_:
+            print_json({"reference": None, **_check_as_dict(refused.check)})
+        else:
+            _tell(refused.check, notes)
         raise
     finally:
         engine.dispose()
     pictures = _draw(picture, added.check, detector.taxonomy)
     if json_:
-        check = added.check
         print_json(
             {
                 "reference": _as_dict(added.record),
-                "compared_with": check.compared_with,
-                "candidates": [c.to_dict() for c in check.candidates],
-                "added": "median" if median else str(check.candidates[check.best].path),
+                **_check_as_dict(added.check),
+                "added": "median" if median else str(added.check.candidates[added.check.best].path),
                 "notes": notes,
                 "pictures": pictures,
             }
@@ -298,6 +298,10 @@ def _tell(check: Check, notes: tuple[str, ...]) -> None:
                 f"Look at {candidate.path.name}: {s.defect_class}{sure}, {x2 - x1:.0f} x {y2 - y1:.0f} px at "
                 f"({x1:.0f}, {y1:.0f})"
             )
+
+
+def _check_as_dict(check: Check) -> dict[str, Any]:
+    return {"compared_with": check.compared_with, "candidates": [c.to_dict() for c in check.candidates]}
 
 
 def _draw(folder: Path | None, check: Check, taxonomy: Taxonomy) -> list[str]:

@@ -45,6 +45,7 @@ _SCALE_ABOVE = 3.0  # px
 _SCALE_BELOW = 0.85
 _SCALE_KEEPS = 0.9
 _MAX_SCALE = 0.025
+_HOPELESS_SCALE = 0.2  # from where an estimate does not come back
 _COARSEST = 120  # px of the shorter side that coarse images keep
 _SCALE_STARTS = (-0.016, -0.008, 0.0, 0.008, 0.016)
 _CONVERGED = 0.01  # px of the reduced image
@@ -325,6 +326,8 @@ def _refined(test: FloatArray, reference: FloatArray, start: _Motion, *, with_si
         step_x, step_y, *turn_and_scale = np.linalg.solve(normal, change @ residual.ravel())
         step = _Motion(complex(step_x, step_y), *map(float, turn_and_scale))
         motion = motion.after_inverse_of(step)
+        if abs(motion.log_scale) > _HOPELESS_SCALE:
+            break
         if step.reach(test.shape) < _CONVERGED:
             break
     return motion

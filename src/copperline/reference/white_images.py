@@ -13,7 +13,7 @@ from copperline.reference.conditioning import Recipe
 from copperline.reference.light import require_white
 from copperline.stage import Stage
 
-_KEPT = 8
+_MOST_BYTES = 256 * 2**20
 
 
 class WhiteImages:
@@ -45,7 +45,7 @@ class WhiteImages:
         image = self._read(sha256)
         with self._lock:
             self._images[sha256] = image
-            while len(self._images) > _KEPT:
+            while len(self._images) > 1 and sum(i.nbytes for i in self._images.values()) > _MOST_BYTES:
                 self._images.popitem(last=False)
         return image
 
