@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from copperline.data.images import Image, require_same_size
+from copperline.data.images import Image
 from copperline.detections import FloatArray
 from copperline.errors import DataError
 
@@ -101,7 +101,12 @@ def evened(grey: Image, white: Image) -> Image:
     Raises:
         DataError: the two differ in size, or the white image is clipped or dark in places.
     """
-    require_same_size(grey, white, "white image")
+    if grey.shape != white.shape:
+        raise DataError(
+            f"expected a white image of the board's size {_size_text(grey)}, found {_size_text(white)}",
+            where="white image",
+            fix="take it with the same camera settings and crop",
+        )
     require_white(white)
     light = cv2.GaussianBlur(white.astype(np.float32), (0, 0), 2.0)  # its own noise must not come into the image
     return _as_bytes(np.asarray(grey * (float(light.mean()) / light), np.float32))
@@ -164,6 +169,10 @@ def two_groups(grey: Image) -> TwoGroups:
     bright = (mean - share * dark) / (1 - share)
     between = share * (1 - share) * (bright - dark) ** 2
     return TwoGroups(threshold, min(1.0, between / variance), dark, bright)
+
+
+def _size_text(image: Image) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
 
 
 def _as_bytes(values: FloatArray) -> Image:

@@ -12,8 +12,9 @@ import numpy as np
 
 from copperline.data import decode_image, to_grey
 from copperline.data.drawn import is_binarised
-from copperline.data.images import Image, require_same_size
+from copperline.data.images import Image
 from copperline.detections import Detections
+from copperline.errors import DataError
 from copperline.files import read_whole
 from copperline.inspection import Detector
 from copperline.progress import Report
@@ -157,7 +158,13 @@ def check_candidates(
     """
     images = [c.conditioned for c in candidates]
     for candidate in candidates[1:]:
-        require_same_size(images[0], candidate.conditioned, candidate.path)
+        if candidate.image.shape[:2] != candidates[0].image.shape[:2]:
+            raise DataError(
+                f"expected an image of the first one's size {_size_text(candidates[0].image)}, found "
+                f"{_size_text(candidate.image)}",
+                where=candidate.path,
+                fix="export all from the same crop",
+            )
     consensus = find_consensus(images) if len(images) > 1 else None
     compared_with, standards, typical = _standards(images, consensus, earlier)
     warnings = _warnings(candidates)
@@ -259,6 +266,10 @@ def _warnings(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
                 notes.append(f"badly lit: the light differs by {light:.1f} times over the image")
         told.append(tuple(notes))
     return told
+
+
+def _size_text(image: Image) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
 
 
 def _in_file(box: Sequence[float], scale: float) -> tuple[float, float, float, float]:
