@@ -32,8 +32,9 @@ def picture(golden: Image, copper: tuple[int, ...], laminate: tuple[int, ...], d
         ((70, 120, 215), (60, 85, 50), 0.4, 6),
         ((30, 50, 90), (190, 200, 170), 0.6, 4),
         ((210,), (70,), 0.5, 5),
+        ((25, 35, 58), (20, 28, 14), 0.8, 1),
     ],
-    ids=["bright copper", "bad light", "dark copper", "bright copper in grey"],
+    ids=["bright copper", "bad light", "dark copper", "bright copper in grey", "underexposed"],
 )
 def test_pictures_of_a_board_become_the_board(
     seed: int, copper: tuple[int, ...], laminate: tuple[int, ...], darkest: float, noise: float
@@ -42,7 +43,8 @@ def test_pictures_of_a_board_become_the_board(
     image = picture(golden, copper, laminate, darkest, noise)
     suggestion = suggest_recipe(image)
     assert (condition(image, suggestion.recipe) != golden).mean() < 0.02
-    assert (suggestion.recipe.flat_field > 0) == (darkest < 0.8)
+    assert suggestion.recipe.binarise == "otsu"
+    assert darkest == 0.8 or (suggestion.recipe.flat_field > 0) == (darkest < 0.8)
     assert any("scale cannot be told" in note for note in suggestion.notes)
 
 

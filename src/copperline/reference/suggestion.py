@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from copperline.data.drawn import is_binarised
 from copperline.data.images import Image, is_bare, to_grey
 from copperline.errors import DataError
-from copperline.reference.conditioning import Recipe
+from copperline.reference.conditioning import Recipe, condition
 from copperline.reference.light import flattened, two_groups, unevenness
 
 _FLAT_FIELD = 0.25
@@ -56,7 +56,7 @@ def suggest_recipe(image: Image) -> Suggestion:
     grey = to_grey(image)
     if is_bare(grey):
         raise DataError("expected a golden board, found an image without contrast", fix="give another image")
-    if is_binarised(grey):
+    if already_binarised(grey):
         return Suggestion(
             Recipe(),
             (
@@ -68,7 +68,7 @@ def suggest_recipe(image: Image) -> Suggestion:
     channel = _best_channel(image)
     if channel != "luma":
         notes.append(f"copper and laminate differ most in the channel {channel}")
-    grey = grey if channel == "luma" else np.ascontiguousarray(image[:, :, ("blue", "green", "red").index(channel)])
+    grey = condition(image, Recipe(channel=channel))
     light = unevenness(grey, _FLAT_FIELD)
     flat_field = _FLAT_FIELD if light > _UNEVEN_ABOVE else 0.0
     if flat_field:
@@ -88,6 +88,11 @@ def suggest_recipe(image: Image) -> Suggestion:
     return Suggestion(recipe, tuple(notes))
 
 
+def already_binarised(grey: Image) -> bool:
+    """Whether an (H, W) uint8 image has black and white and hardly anything between; a dark photograph has not."""
+    return is_binarised(grey) and int(grey.max()) - int(grey.min()) > 192
+
+
 def _best_channel(image: Image) -> Channel:
     """Where the two materials lie furthest apart; luma unless another is clearly better."""
     if image.ndim == 2:
@@ -103,9 +108,8 @@ def _best_channel(image: Image) -> Channel:
     return best if by_name[best] > _CHANNEL_GAIN * distance(to_grey(image)) else "luma"
 
 
-def _copper(
-    image: Image, is_bright: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-) -> tuple[Literal["dark", "bright"], str]:
+def _copper(image: Image, is_bright: npt.NDArray[np.bool_]) -> tuple[Literal["dark", "bright"], str]:
+    """Which material is copper, and why it is taken for it."""
     if image.ndim == 3 and is_bright.any() and not is_bright.all():
         blue, red = (image[:, :, n].astype(np.float32) + 1 for n in (0, 2))
         redness = red / blue
@@ -125,4 +129,4 @@ def _noise(grey: Image) -> float:
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel))
     # The kernel makes 6 standard deviations of 1, and the median of an absolute normal value is 0.6745 of them.
-    return float(np.median(response)) / 6 / 0.6745 if math.prod(grey.shape) else 0.0
+    return float(np.median(response)) / 6 / 0.6745

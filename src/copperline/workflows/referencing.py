@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from copperline.data import decode_image, to_grey
-from copperline.data.drawn import is_binarised
 from copperline.data.images import Image
 from copperline.detections import Detections
 from copperline.errors import DataError
@@ -21,6 +20,7 @@ from copperline.progress import Report
 from copperline.reference import WITHHELD_BELOW, Recipe, WhiteImages, condition, register
 from copperline.reference.consensus import Consensus, differing_places, find_consensus, sharpness
 from copperline.reference.light import unevenness
+from copperline.reference.suggestion import already_binarised
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 
 DIFFERENCE = "difference"
@@ -257,7 +257,7 @@ def _warnings(candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
         ratio = level / max(median(levels), 1.0)
         if not 1 / _BRIGHTNESS_RATIO <= ratio <= _BRIGHTNESS_RATIO:
             notes.append(f"another light: it is {ratio:.2f} times as bright as the others")
-        if not is_binarised(grey):
+        if not already_binarised(grey):
             clipped = float(((grey == 0) | (grey == 255)).mean())
             if clipped > _MOST_CLIPPED:
                 notes.append(f"wrongly exposed: {100 * clipped:.0f} % of its pixels are black or saturated")
