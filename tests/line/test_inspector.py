@@ -16,7 +16,7 @@ from copperline.data.synthetic import write_synthetic_dataset
 from copperline.errors import CopperlineError, DataError
 from copperline.inspection import Detector
 from copperline.line import InspectionDocument, LineInspector, Submission
-from copperline.reference import Recipe, condition
+from copperline.reference import Recipe, WhiteImages, condition
 from copperline.settings import Settings
 from copperline.stage import Stage
 from copperline.taxonomy import Call
@@ -107,7 +107,7 @@ def test_a_product_is_compared_with_its_current_reference(
     assert document.reference is not None
     assert document.reference.reference_id == first
     second = add(engine, settings, boards[1][1])
-    line.references._current.clear()
+    line.references.forget()
     other = line.inspect(Submission("B1", "AOI-1", test, product_type="Hub")).document
     assert other is not None
     assert other.reference is not None
@@ -116,7 +116,7 @@ def test_a_product_is_compared_with_its_current_reference(
     assert named is not None
     assert named.reference == document.reference
     retire_reference(engine, second)
-    line.references._current.clear()
+    line.references.forget()
     back = line.prepare(Submission("B3", "AOI-1", test, product_type="Hub"))
     assert back.reference_id == first
     with pytest.raises(DataError, match="revision X, found none"):
@@ -153,6 +153,55 @@ def _as_camera(data: bytes) -> bytes:
     return cv2.imencode(".png", colour.clip(0, 255).astype(np.uint8))[1].tobytes()
 
 
+def test_boxes_of_a_scaled_image_are_in_pixels_of_the_image_that_was_given(
+    line: LineInspector, engine: Engine, boards: list[tuple[bytes, bytes]]
+) -> None:
+    """A camera with half the resolution: enlarged to what the model knows, and told in the camera's own pixels."""
+    halves = [_halved(data) for data in boards[1]]
+    plain = line.inspect(Submission("B1", "AOI-1", boards[1][0], reference=boards[1][1])).document
+    recipe = Recipe(scale=2, binarise="otsu")
+    seen = line.inspect(Submission("B2", "AOI-1", halves[0], reference=halves[1], recipe=recipe)).document
+    assert plain is not None
+    assert seen is not None
+    assert (seen.image.width, seen.image.height) == (160, 160)
+    assert len(seen.detections) > 2
+    there = np.array([d.box for d in plain.detections]) / 2
+    for detection in seen.detections:
+        assert np.abs(there - np.array(detection.box)).max(axis=1).min() < 4
+    inspection = find_inspection(engine, seen.inspection_id)
+    assert InspectionDocument.of_trace(*inspection, line.detector.taxonomy).detections == seen.detections
+
+
+def _halved(data: bytes) -> bytes:
+    image = decode_image(data, "board")
+    small = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", small)[1].tobytes()
+
+
+def test_a_white_image_of_the_stage_is_used_for_both_images(
+    line: LineInspector, engine: Engine, settings: Settings, boards: list[tuple[bytes, bytes]]
+) -> None:
+    light = np.full((320, 320), 0.9)
+    light[:, 150:] = 0.4  # a shadow, which no estimate finds
+    white = cv2.imencode(".png", np.rint(240 * light).astype(np.uint8))[1].tobytes()
+    recipe = Recipe(white_image=WhiteImages(Stage(settings)).add(white), binarise="otsu")
+    lit = [_under(data, light) for data in boards[1]]
+    plain = line.inspect(Submission("B1", "AOI-1", boards[1][0], reference=boards[1][1])).document
+    add(engine, settings, lit[1], conditioning=recipe.to_json() or "")
+    seen = line.inspect(Submission("B2", "AOI-1", lit[0], product_type="Hub")).document
+    assert plain is not None
+    assert seen is not None
+    assert [d.defect_class for d in seen.detections] == [d.defect_class for d in plain.detections]
+    unknown = Recipe(white_image="0" * 64)
+    with pytest.raises(DataError, match="on the stage, found none"):
+        line.prepare(Submission("B3", "AOI-1", lit[0], reference=lit[1], recipe=unknown))
+
+
+def _under(data: bytes, light: np.ndarray) -> bytes:
+    levels = (50 + decode_image(data, "board") / 255.0 * 150) * light
+    return cv2.imencode(".png", np.rint(levels).astype(np.uint8))[1].tobytes()
+
+
 def test_a_repeated_request_gets_the_first_answer(line: LineInspector, boards: list[tuple[bytes, bytes]]) -> None:
     ask = Submission("B1", "AOI-1", boards[0][0], reference=boards[0][1], request=RequestKey("k", "s"))
     first = line.inspect(ask)
@@ -182,6 +231,9 @@ def test_a_board_without_a_reference_can_be_refused(
     small = LineInspector(detector, engine, Stage(settings), max_pixels=1000)
     with pytest.raises(DataError, match="at most 1,000 pixels, found 320 x 320"):
         small.prepare(Submission("B1", "AOI-1", boards[0][0]))
+    exact = LineInspector(detector, engine, Stage(settings), max_pixels=320 * 320)
+    with pytest.raises(DataError, match="at most 25,600 pixels, found 320 x 320"):
+        exact.prepare(Submission("B1", "AOI-1", boards[0][0], recipe=Recipe(scale=2)))
     assert not settings.stage.exists()
 
 

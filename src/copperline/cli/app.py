@@ -16,6 +16,7 @@ from copperline.cli import (
     inspect,
     keys,
     models,
+    references,
     serve,
     simulate_line,
     sql,
@@ -53,6 +54,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
 app.command("watch")(watch.watch)
+app.add_typer(references.app, name="references")
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.command("serve")(serve.serve)

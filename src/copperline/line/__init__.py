@@ -2,7 +2,8 @@
 
 from copperline.line.documents import InspectionDocument
 from copperline.line.inspector import Answer, LineInspector, Prepared, Submission
-from copperline.line.references import GoldenReference, ReferenceShelf
+from copperline.line.references import ReferenceShelf
+from copperline.workflows.golden_library import GoldenReference
 
 __all__ = [
     "Answer",

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Engine
 
 from copperline.data import decode_image
-from copperline.data.images import Image, require_same_size
+from copperline.data.images import require_same_size
 from copperline.errors import DataError
 from copperline.inspection import DEFAULT_POLICY, CallPolicy, Detector
-from copperline.inspection.inspect import ImageFile, inspect_files
+from copperline.inspection.inspect import ImageFile, Inspection, inspect_files
 from copperline.line.documents import InspectionDocument
 from copperline.line.references import ReferenceShelf
-from copperline.reference import Recipe, condition
+from copperline.reference import Recipe, WhiteImages, condition
 from copperline.stage import Stage
 from copperline.warehouse import BoardTold, Event, InspectionRecord, LineResult, RequestKey, Written, write_line_results
 from copperline.warehouse.records import Source
@@ -60,7 +61,11 @@ class Submission:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Prepared:
-    """A submission whose images are decoded, conditioned and kept on the stage."""
+    """A submission whose images are decoded, conditioned and kept on the stage.
+
+    Attributes:
+        width, height: px of the test image as it was given; its recipe may have resized it.
+    """
 
     submission: Submission
     test: ImageFile
@@ -68,6 +73,8 @@ class Prepared:
     reference_id: str | None
     recipe: Recipe
     opportunities: int | None
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -117,7 +124,8 @@ class LineInspector:
     ) -> None:
         self._detector = detector
         self.engine = engine
-        self.references = ReferenceShelf(engine)
+        self._white_images = WhiteImages(stage)
+        self.references = ReferenceShelf(engine, self._white_images)
         self._stage = stage
         self._policy = policy
         self._sinks = tuple(sinks)
@@ -149,10 +157,15 @@ class LineInspector:
                 golden = self.references.find(submission.product_type, submission.revision)
         if golden is not None:
             recipe = golden.recipe
-        test = self._decoded(submission.image, submission.image_name, recipe)
+        limit = self._max_pixels
+        if limit is not None and recipe.scale > 1:  # what counts is what the recipe makes of the image
+            limit = int(limit / recipe.scale**2)
+        given = decode_image(submission.image, submission.image_name, max_pixels=limit)
+        test = condition(given, recipe, self._white_images.of(recipe), where=submission.image_name)
         reference: ImageFile | None = None
         if submission.reference is not None:
-            image = self._decoded(submission.reference, "reference", recipe, bare_ok=True)
+            golden_image = decode_image(submission.reference, "reference", bare_ok=True, max_pixels=limit)
+            image = condition(golden_image, recipe, self._white_images.of(recipe), where="reference")
             require_same_size(test, image, "reference")
             stored = self._stage.put(submission.reference)
             reference = ImageFile(stored.path, stored.sha256, image)
@@ -173,13 +186,15 @@ class LineInspector:
             None if golden is None else golden.record.reference_id,
             recipe,
             None if golden is None else golden.record.opportunities,
+            width=given.shape[1],
+            height=given.shape[0],
         )
 
     def judge(self, prepared: Prepared) -> Judged:
         """Registration, network and call; nothing is written. Raises DataError or ModelError."""
         submission, detector = prepared.submission, self._detector
         inspection = inspect_files(detector, submission.board_id, prepared.test, prepared.reference, self._policy)
-        record = inspection.to_record(
+        record = _in_given_pixels(inspection, prepared).to_record(
             submission.station_id, reference_id=prepared.reference_id, conditioning=prepared.recipe.to_json()
         )
         told = BoardTold(
@@ -221,5 +236,17 @@ class LineInspector:
             payload=document.model_dump_json(),
         )
 
-    def _decoded(self, data: bytes, name: str, recipe: Recipe, *, bare_ok: bool = False) -> Image:
-        return condition(decode_image(data, name, bare_ok=bare_ok, max_pixels=self._max_pixels), recipe)
+
+def _in_given_pixels(inspection: Inspection, prepared: Prepared) -> Inspection:
+    """With size and boxes of the image as it was given, which is what the stage has and people look at."""
+    if (inspection.width, inspection.height) == (prepared.width, prepared.height):
+        return inspection
+    verdict = inspection.verdict
+    factors = prepared.width / inspection.width, prepared.height / inspection.height
+    detections = replace(verdict.detections, boxes=verdict.detections.boxes * np.array(factors * 2, np.float32))
+    return replace(
+        inspection,
+        width=prepared.width,
+        height=prepared.height,
+        verdict=replace(verdict, detections=detections),
+    )

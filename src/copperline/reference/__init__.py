@@ -4,5 +4,18 @@ reference onto a test image."""
 from copperline.reference.conditioning import Recipe, condition
 from copperline.reference.library import GoldenLibrary
 from copperline.reference.registration import WITHHELD_BELOW, Registration, agreement, register
+from copperline.reference.suggestion import Suggestion, suggest_recipe
+from copperline.reference.white_images import WhiteImages
 
-__all__ = ["WITHHELD_BELOW", "GoldenLibrary", "Recipe", "Registration", "agreement", "condition", "register"]
+__all__ = [
+    "WITHHELD_BELOW",
+    "GoldenLibrary",
+    "Recipe",
+    "Registration",
+    "Suggestion",
+    "WhiteImages",
+    "agreement",
+    "condition",
+    "register",
+    "suggest_recipe",
+]
