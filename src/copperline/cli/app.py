@@ -7,11 +7,32 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
+from copperline.cli import (
+    alerts,
+    dashboard,
+    data,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    models,
+    sinks,
+    sql,
+    train,
+    warehouse,
+)
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
-EXTRAS = {"torch": "train", "onnx": "train", "streamlit": "dashboard", "plotly": "dashboard", "authlib": "dashboard"}
+EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "streamlit": "dashboard",
+    "plotly": "dashboard",
+    "authlib": "dashboard",
+    "paho": "mqtt",
+    "pyarrow": "export",
+}
 
 app = typer.Typer(
     name="copperline",
@@ -29,6 +50,9 @@ app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(export.app, name="export")
+app.add_typer(sinks.app, name="sinks")
+app.add_typer(alerts.app, name="alerts")
 app.command("dashboard")(dashboard.dashboard)
 
 

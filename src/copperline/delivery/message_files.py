@@ -28,9 +28,6 @@ class MessageFiles:
     def ready(self) -> bool:
         return True
 
-    def describe(self) -> str:
-        return str(self._settings.folder)
-
     def close(self) -> None:
         pass
 

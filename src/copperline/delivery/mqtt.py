@@ -77,9 +77,6 @@ class Mqtt:
             raise unwritable(self._lock_file, error) from error
         return True
 
-    def describe(self) -> str:
-        return f"{self._settings.url} {self._settings.topic}"
-
     def close(self) -> None:
         if self._client is not None and self._client.is_connected() and not self._probe:
             told = self._client.publish(self._status_topic, "offline", qos=1, retain=True)

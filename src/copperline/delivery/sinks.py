@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import uuid
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Engine
 
 from copperline.errors import SettingsError
 from copperline.settings import Settings
-from copperline.sink_settings import FilesSink, MessageFilesSink, MqttSink, SinkSettings
+from copperline.sink_settings import FilesSink, MessageFilesSink, MqttSink, SinkSettings, WebhookSink
 from copperline.warehouse import Event
 from copperline.warehouse.outbox import Failure
 
@@ -45,10 +48,6 @@ class Sink(Protocol):
         """
         ...
 
-    def describe(self) -> str:
-        """Where it goes, without secrets."""
-        ...
-
     def close(self) -> None:
         """Gives back what it holds; it may be used again."""
         ...
@@ -79,6 +78,35 @@ def open_sink(settings: SinkSettings, plant: Settings, engine: Engine, *, probe:
     from copperline.delivery.webhook import Webhook
 
     return Webhook(settings)
+
+
+def destination(settings: SinkSettings) -> str:
+    """Where a sink's events go, for people.
+
+    >>> destination(WebhookSink(kind="webhook", name="mes", url="https://mes.example/in?key=1"))
+    'https://mes.example/in'
+    """
+    if isinstance(settings, FilesSink | MessageFilesSink):
+        return str(settings.folder)
+    # Without the query, in which some put a key.
+    return settings.url.partition("?")[0]
+
+
+def trial_event(settings: SinkSettings) -> Event:
+    """An event that tells of nothing, to try a sink with; in the form of CFX it is of a simulated board."""
+    now = datetime.now(UTC)
+    payload: dict[str, object] = {"message": "Copperline was asked to try this sink; nothing happened on the line."}
+    if isinstance(settings, MessageFilesSink | MqttSink | WebhookSink) and settings.format == "cfx":
+        payload = {
+            "inspection_id": str(uuid.uuid4()),
+            "board_id": "COPPERLINE-TRIAL",
+            "inspected_at": now.isoformat(),
+            "station_id": "trial",
+            "simulated": True,
+            "call": "PASS",
+            "model": {"name": "none", "version": "0"},
+        }
+    return Event(str(uuid.uuid4()), "sink.trial", now, settings.name, json.dumps(payload))
 
 
 def secret_of(variable: str | None, sink: str) -> str | None:

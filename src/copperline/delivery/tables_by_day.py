@@ -43,9 +43,6 @@ class TablesByDay:
     def ready(self) -> bool:
         return True
 
-    def describe(self) -> str:
-        return f"{self._settings.folder} ({self._settings.table_format})"
-
     def close(self) -> None:
         pass
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import requests
 
@@ -44,11 +43,6 @@ class Webhook:
 
     def ready(self) -> bool:
         return True
-
-    def describe(self) -> str:
-        parts = urlsplit(self._settings.url)
-        # Without the query, in which some put a key.
-        return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
     def close(self) -> None:
         self._session.close()
