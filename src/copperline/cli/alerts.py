@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from copperline.warehouse.alerts import Alert
 
-app = typer.Typer(help="What people are told of: control charts, withheld boards, drift, silent stations.", no_args_is_help=True)
+app = typer.Typer(
+    help="What people are told of: control charts, withheld boards, drift, silent stations.", no_args_is_help=True
+)
 
 
 @app.command("list")
