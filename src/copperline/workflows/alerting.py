@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, select
 
-from copperline.errors import CopperlineError, ModelError
+from copperline.errors import CopperlineError, ModelError, SettingsError
 from copperline.monitoring import CONFIDENCE, QUANTITIES, Quantity
 from copperline.quality import WESTERN_ELECTRIC_RULES, Drift, class_drift, drift_from_baseline, withheld_rate
 from copperline.registry import Baseline
@@ -58,15 +58,17 @@ class Evaluation:
 
 @dataclass
 class _Baselines:
-    """Baselines of model versions as the registry has them; a card is read once."""
+    """Baselines of model versions as the registry has them; one that was found is not looked for again."""
 
     settings: Settings
-    known: dict[ModelVersionKey, Baseline | None] = field(default_factory=dict)
+    known: dict[ModelVersionKey, Baseline] = field(default_factory=dict)
 
     def of(self, model: ModelVersionKey) -> Baseline | None:
         if model not in self.known:
             card = card_of_row(self.settings, model.name, model.version)
-            self.known[model] = None if card is None else card.baseline
+            if card is None or card.baseline is None:
+                return None
+            self.known[model] = card.baseline
         return self.known[model]
 
 
@@ -147,7 +149,7 @@ def evaluate(engine: Engine, settings: Settings, now: datetime, baselines: _Base
         holding += charts_out_of_control(connection, settings, now)
         try:
             holding += drifted_models(connection, settings, now, baselines or _Baselines(settings))
-        except ModelError as error:
+        except (ModelError, SettingsError) as error:
             _log.warning("drift is not evaluated: %s", error)
             evaluated.discard(AlertKind.DRIFT)
     return Evaluation(tuple(holding), frozenset(evaluated))
