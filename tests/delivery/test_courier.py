@@ -129,6 +129,40 @@ def test_one_bad_event_does_not_hold_up_the_others(
     assert (backlogs(engine)["mes"].failed, backlogs(engine)["mes"].last_error) == (1, "never")
 
 
+def test_a_sink_with_a_mistake_goes_on_with_the_others(
+    engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = tell(engine, 5)
+
+    class Mistaken(Webhook):
+        def send(self, events: Sequence[Event]) -> Iterator[tuple[str, Outcome]]:
+            for event in events:
+                if event.event_id == told[2]:
+                    raise KeyError("nobody thought of this")
+                yield from super().send([event])
+
+    receiver = new_receiver()
+    mistaken = Mistaken(WebhookSink(kind="webhook", name="mes", url=receiver.url, max_attempts=1))
+    with Courier(engine, Settings(workspace=tmp_path), [mistaken], poll_s=0.02):
+        until(lambda: backlogs(engine)["mes"].pending == 0)
+    assert sorted(receiver.ids) == [*told[:2], *told[3:]]
+    assert backlogs(engine)["mes"].last_error == "a mistake in Copperline, see its log: KeyError"
+    assert "nobody thought of this" in caplog.text
+
+
+def test_who_asks_for_time_is_left_alone_with_all_events(
+    engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path
+) -> None:
+    receiver = new_receiver((429, {"retry-after": "2"}, b""), 200)
+    tell(engine, 5)
+    with Courier(engine, Settings(workspace=tmp_path), [webhook(receiver)], poll_s=0.02):
+        until(lambda: len(receiver.ids) == 1)
+        asked = time.monotonic()
+        until(lambda: len(receiver.ids) >= 2)
+        assert time.monotonic() - asked > 1.9
+        until(lambda: backlogs(engine)["mes"].delivered == 5)
+
+
 def test_what_is_claimed_and_not_sent_is_given_back(
     engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path
 ) -> None:

@@ -169,6 +169,13 @@ class Courier:
                     break
                 if self._stopping.is_set() or time.monotonic() > ends:
                     break
+        except CopperlineError:
+            raise
+        except Exception as error:  # noqa: BLE001  # logged whole; a mistake must not hold up the events behind it
+            _log.exception("sink %s failed in a way that it must not", sink.name)
+            if waiting:
+                claim = waiting.pop(next(iter(waiting)))
+                ledger.note(claim, Failure(f"a mistake in Copperline, see its log: {type(error).__name__}"))
         finally:
             ledger.settle(released=list(waiting.values()))
         return ledger.total

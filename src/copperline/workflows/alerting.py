@@ -132,6 +132,8 @@ class AlertWatch:
                 changes = self.check()
             except CopperlineError as error:
                 _log.warning("alerts are not evaluated: %s", error)
+            except Exception:  # noqa: BLE001  # logged whole; a mistake must not end the watch without a word
+                _log.exception("alerts are not evaluated")
             else:
                 for word, alerts in (("opened", changes.opened), ("closed", changes.closed)):
                     for alert in alerts:
