@@ -8,7 +8,7 @@ import tomllib
 from datetime import time
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
@@ -21,6 +21,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
+from copperline.sink_settings import EventType, SinkSettings, require_distinct, sinks_taking
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 TOML_FILE = "copperline.toml"
@@ -57,7 +58,6 @@ class Settings(BaseSettings):
     service_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that a request waits for its inspection")
     service_model_poll_s: float = Field(2.0, gt=0, le=3600, description="Seconds between two looks for a new model")
     service_log: Literal["text", "json"] = Field("text", description="Lines of the HTTP service's log on stderr")
-
     service_max_mib: int = Field(64, ge=1, le=4096, description="Largest body of a request to the service, MiB")
     service_max_megapixels: int = Field(
         64, ge=1, le=268, description="Largest image that the service inspects, millions of pixels"
@@ -70,6 +70,27 @@ class Settings(BaseSettings):
         0.0, ge=0, allow_inf_nan=False, description="Requests a second that each key may make on average; 0: any number"
     )
     service_rate_burst: int = Field(20, ge=1, description="Requests that a key may make at once after a pause")
+
+    sinks: tuple[SinkSettings, ...] = Field((), description="Who is told of what happens on the line")
+    events_kept_days: int = Field(30, ge=1, description="How long delivered events are kept")
+    alert_every_s: float = Field(60.0, ge=1, description="Seconds from one evaluation of the alerts to the next")
+    alert_clear_minutes: float = Field(
+        10.0, ge=0, description="An alert is closed when its condition has not held for so long"
+    )
+    alert_hours: int = Field(8, ge=1, le=72, description="Rates and drift are of so many latest hours")
+    alert_min_boards: int = Field(30, ge=1, description="Fewer boards raise no alert of a rate or a point of a chart")
+    alert_withheld_rate: float = Field(0.05, ge=0, le=1, description="Alert when more boards than this are withheld")
+    alert_silent_minutes: float = Field(30.0, gt=0, description="Alert when a station reported nothing for so long")
+    alert_chart_grain: Literal["hour", "shift"] = Field("hour", description="What a point of the control charts is")
+    alert_chart_rules: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
+        (1, 2, 3, 4), description="Western Electric rules that raise alerts"
+    )
+
+    @field_validator("sinks")
+    @classmethod
+    def _different_names(cls, sinks: tuple[SinkSettings, ...]) -> tuple[SinkSettings, ...]:
+        require_distinct(sinks)
+        return sinks
 
     @field_validator("time_zone")
     @classmethod
@@ -116,9 +137,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
+            variable = f"COPPERLINE_{str(first['loc'][0]).upper()}"
+            # Not the error itself as the cause: it repeats what was given, which may hold a password.
             raise SettingsError(
-                f"setting {name!r}: {first['msg']}", fix=f"correct it in copperline.toml or COPPERLINE_{name.upper()}"
-            ) from error
+                f"setting {name!r}: {first['msg']}", fix=f"correct it in copperline.toml or {variable}"
+            ) from None
 
     @property
     def warehouse(self) -> str:
@@ -134,6 +157,10 @@ class Settings(BaseSettings):
     def stage(self) -> Path:
         """Folder of the images that the line hands in, absolute."""
         return (self.stage_folder or self.workspace / "stage").absolute()
+
+    def sinks_for(self, event_type: EventType) -> tuple[str, ...]:
+        """Names of the sinks that are told of such events: what a writer of events is to be given."""
+        return sinks_taking(self.sinks, event_type)
 
     @cached_property
     def taxonomy(self) -> Taxonomy:

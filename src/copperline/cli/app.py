@@ -8,17 +8,20 @@ from typing import Annotated
 import typer
 
 from copperline.cli import (
+    alerts,
     audit,
     dashboard,
     data,
     demo,
     evaluate,
+    export,
     inspect,
     keys,
     models,
     references,
     serve,
     simulate_line,
+    sinks,
     sql,
     train,
     warehouse,
@@ -37,6 +40,8 @@ EXTRAS = {
     "uvicorn": "service",
     "prometheus_client": "service",
     "httpx": "service",
+    "paho": "mqtt",
+    "pyarrow": "export",
 }
 
 app = typer.Typer(
@@ -57,6 +62,9 @@ app.command("watch")(watch.watch)
 app.add_typer(references.app, name="references")
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(export.app, name="export")
+app.add_typer(sinks.app, name="sinks")
+app.add_typer(alerts.app, name="alerts")
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.command("audit")(audit.audit)

@@ -26,7 +26,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "Boards": ("data", "reference"),
     "Stores": ("model_info", "mlflow_store", "workspace", "stage"),
     "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
-    "Words": ("taxonomy", "files", "licences", "errors"),
+    "Words": ("taxonomy", "files", "licences", "sink_settings", "errors"),
 }
 OTHER = "Other"
 
