@@ -57,6 +57,7 @@ class _StoredPair(BaseModel):
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     labels: tuple[_StoredLabel, ...]
+    false_calls: tuple[_StoredLabel, ...] = ()
 
 
 class _StoredDataset(BaseModel):
@@ -167,7 +168,7 @@ def load_saved(
             where=path,
             fix="choose another split or import a data set that has it",
         )
-    if any(label.class_id >= len(taxonomy) for p in wanted for label in p.labels):
+    if any(label.class_id >= len(taxonomy) for p in wanted for label in (*p.labels, *p.false_calls)):
         raise DataError("a label's class is not among the classes", where=path, fix="import the data set again")
     for pair in wanted:
         _require_files(pair, folder, verify)
@@ -217,7 +218,7 @@ def open_dataset(
 
 def data_hash(dataset: BoardDataset) -> str:
     """Hexadecimal SHA-256 of what a model learns from: class names, and each board's id, split, image bytes,
-    reference bytes and labels to 0.01 px. Neither paths nor the order of boards and labels change it.
+    reference bytes, labels and false calls to 0.01 px. Neither paths nor the order of boards and labels change it.
     """
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         digests = list(pool.map(_digests, dataset))
@@ -230,7 +231,11 @@ def _digests(pair: BoardPair) -> tuple[str, str | None]:
 
 def _hash_of(digested: Iterable[tuple[BoardPair, tuple[str, str | None]]], dataset: BoardDataset) -> str:
     lines = sorted(
-        json.dumps([pair.board_id, pair.split, image, reference, _label_lines(pair.labels)])
+        json.dumps(
+            [pair.board_id, pair.split, image, reference, _label_lines(pair.labels)]
+            # Left out where there are none, as in the hashes of data sets from before there were any.
+            + ([_label_lines(pair.false_calls)] if len(pair.false_calls) else [])
+        )
         for pair, (image, reference) in digested
     )
     return hashlib.sha256("\n".join([json.dumps(dataset.taxonomy.names), *lines]).encode()).hexdigest()
@@ -260,11 +265,20 @@ def _store_pair(pair: BoardPair, folder: Path) -> _StoredPair:
         reference_sha256=reference_sha256,
         width=pair.width,
         height=pair.height,
-        labels=tuple(
-            _StoredLabel(class_id=int(class_id), box=tuple(box))
-            for class_id, box in zip(pair.labels.class_ids, pair.labels.boxes.astype(float).tolist(), strict=True)
-        ),
+        labels=_stored(pair.labels),
+        false_calls=_stored(pair.false_calls),
     )
+
+
+def _stored(labels: Detections) -> tuple[_StoredLabel, ...]:
+    return tuple(
+        _StoredLabel(class_id=int(class_id), box=tuple(box))
+        for class_id, box in zip(labels.class_ids, labels.boxes.astype(float).tolist(), strict=True)
+    )
+
+
+def _labels(stored: tuple[_StoredLabel, ...]) -> Detections:
+    return Detections.of([label.box for label in stored], [label.class_id for label in stored])
 
 
 def _read_stored(path: Path) -> _StoredDataset:
@@ -304,7 +318,8 @@ def _pair(stored: _StoredPair, folder: Path) -> BoardPair:
         split=stored.split,
         test_path=folder / stored.image,
         reference_path=None if stored.reference is None else folder / stored.reference,
-        labels=Detections.of([label.box for label in stored.labels], [label.class_id for label in stored.labels]),
+        labels=_labels(stored.labels),
         width=stored.width,
         height=stored.height,
+        false_calls=_labels(stored.false_calls),
     )

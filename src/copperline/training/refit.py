@@ -25,6 +25,7 @@ def refit(
     settings: Settings,
     *,
     resume: Checkpoint | None = None,
+    init: Path | None = None,
     listeners: Sequence[Listener] = (),
 ) -> TrainedModel | None:
     """Trains on the splits `train` and `val` together, with the settings of a finished run.
@@ -37,6 +38,7 @@ def refit(
             was opened with it; it is not trained on.
         chosen: the run's folder, which holds its checkpoint and its model.
         resume: a checkpoint of an interrupted refit.
+        init: the model that `chosen` started from, if it did: this run starts from it too.
 
     Raises:
         TrainingError: `chosen` did not finish, or was trained on other data; and see `fit`.
@@ -71,9 +73,10 @@ def refit(
         validate=None,
         judge=judge,
         parity_pairs=validation_pairs,
+        parts=together.parts_of("train"),
         refit_of=chosen.name,
     )
-    return carry_out(plan, finished.config, folder, settings, resume=resume, listeners=listeners)
+    return carry_out(plan, finished.config, folder, settings, resume=resume, init=init, listeners=listeners)
 
 
 def all_trained_on(dataset: BoardDataset) -> BoardDataset:

@@ -16,6 +16,7 @@ from copperline.inspection import Detector
 from copperline.registry import CatalogueEntry, ModelCard, file_sha256
 from copperline.runtime import OnnxModel
 from copperline.settings import Settings
+from copperline.workflows.training import DATA_HASHES
 from copperline.workspace import Workspace
 
 FOLDER = "comparisons"
@@ -171,7 +172,10 @@ def seen_before(card: ModelCard | None, dataset: SavedDataset, split: Split) -> 
 
     A clause that goes on after the model's name.
     """
-    if card is None or card.data_hash != dataset.data_hash or split == "test":
+    if card is None or split == "test":
+        return None
+    several = card.training.get(DATA_HASHES)
+    if dataset.data_hash not in (card.data_hash, *(several if isinstance(several, list) else ())):
         return None
     return "was trained on these boards" if split == "train" else "had its operating point chosen on these boards"
 
