@@ -104,7 +104,7 @@ def test_an_export_that_kept_its_norms_is_refused(tmp_path: Path) -> None:
     first = next(node for node in model.graph.node if node.op_type == "Conv")
     del first.input[2]
     onnx.save(model, str(tmp_path / "m.onnx"))
-    with pytest.raises(ModelError, match="expected a weight and a bias at /network/stem/stem.0/conv/Conv"):
+    with pytest.raises(ModelError, match=r"expected a weight and a bias at /network/stem/stem\.0/conv/Conv"):
         network_from_onnx(tmp_path / "m.onnx", "yolo12-pico", 6)
     with pytest.raises(ModelError, match="cannot be read"):
         network_from_onnx(tmp_path / "none.onnx", "yolo12-pico", 6)

@@ -111,9 +111,24 @@ def saved_dataset(folder: str | Path) -> SavedDataset:
     )
 
 
-def saved_datasets(folder: Path) -> tuple[Path, ...]:
-    """The data sets that were imported into `folder`, by name; empty without the folder."""
-    return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
+def saved_datasets(folder: Path) -> dict[Path, SavedDataset | DataError]:
+    """The folder of each data set that was saved below `folder`, by name -> what it is, or why it cannot be read.
+
+    Empty without the folder. What is just being written is not there yet.
+    """
+    found: dict[Path, SavedDataset | DataError] = {}
+    for file in sorted(folder.glob(f"*/{DATASET_FILE}")):
+        if not file.parent.name.startswith("."):
+            try:
+                found[file.parent] = saved_dataset(file.parent)
+            except DataError as fault:
+                found[file.parent] = fault
+    return found
+
+
+def splits_of_images(folder: str | Path) -> dict[str, Split]:
+    """SHA-256 of each test image of a saved data set -> its split; raises DataError as `saved_dataset`."""
+    return {pair.image_sha256: pair.split for pair in _read_stored(Path(folder) / DATASET_FILE).pairs}
 
 
 def save_dataset(
