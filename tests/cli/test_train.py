@@ -43,9 +43,9 @@ def test_the_commands_defaults_are_those_of_the_configuration() -> None:
     options = {name: option.default for name, option in inspect.signature(train.train).parameters.items()}
     shared = (options.keys() & TrainConfig.model_fields.keys()) - {"drawn"}  # whose default depends on the data
     # Those that are otherwise with --init say both defaults in words; --mix is of several data sets, --init of a model.
-    in_words = {"epochs", "learning_rate", "network"}
+    in_words = {"epochs", "crops_per_pair", "learning_rate", "network"}
     plain = shared - in_words - {"init", "mix"}
-    assert len(plain) >= 4
+    assert len(plain) >= 3
     assert {name: options[name] for name in plain} == {name: getattr(TrainConfig(), name) for name in plain}
     hints = get_type_hints(train.train, include_extras=True)
     for name in in_words:

@@ -52,8 +52,12 @@ def train(
         ),
     ] = None,
     crops_per_pair: Annotated[
-        int, typer.Option(min=1, help="Crops of each board in an epoch; 44 cover a board of 640 px once.")
-    ] = 44,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         typer.Option(help="yolo12-pico (for a CPU) or yolo12n; default: yolo12-pico, with --init that of the model."),
@@ -107,13 +111,17 @@ def train(
         initial = None if init is None else initial_model(settings, init, dataset.taxonomy)
         if resume is None:
             folder, checkpoint = space.new_run() if is_main else space.runs, None
-            given: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "network": network}
+            given: dict[str, Any] = {
+                "epochs": epochs,
+                "crops_per_pair": crops_per_pair,
+                "learning_rate": learning_rate,
+                "network": network,
+            }
             named = {name: value for name, value in given.items() if value is not None}
             if initial is not None:
                 begun = {"init": initial.name, "init_sha256": initial.sha256, "network": initial.network}
                 named = {**FINE_TUNING, **begun, **named}
             config = TrainConfig(
-                crops_per_pair=crops_per_pair,
                 batch_size=batch_size,
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,

@@ -1,10 +1,10 @@
 """From places of an image that people judged to boards to learn from: the whole image, or crops of it.
 
-An image may be learned from as a whole only where everything that was called in it was judged: elsewhere a defect could
-lie that nobody has looked at, and it would be learned as copper that is fine. Otherwise crops are cut around what was
-judged, none of which holds anything that was not.
-
-Crops are larger than training's, so that training still chooses where its own lie, turns and mirrors them.
+An image may be learned from as a whole only where a person judged the board as a whole. Who confirms the defects that
+were called says nothing of those that were not, and what is not labelled is learned as copper that is fine: with whole
+images, the boards of a model that misses a fifth of the defects teach the next one to miss more
+(docs/feedback.md). So crops are cut around what was judged, no larger than what a reviewer is shown of it, and none
+holds anything that was not judged. They are larger than training's own, which still chooses where its crops lie.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import numpy as np
 from copperline.data.images import MIN_SIDE
 from copperline.detections import Detections
 
-CROP_SIDE = 320
+# About four times a defect, which is what a reviewer is shown around it.
+CROP_SIDE = 160
 # A crop gives way to what was not judged down to this side: training's own crops are no larger.
 SMALLEST_SIDE = 96
 # Between a judged box and the crop's edge, where the image goes on: a defect is told from the copper around it.
@@ -104,16 +105,16 @@ def crops_around(
         x, y, size_x, size_y = window
         done |= _inside(boxes, x, y, x + size_x, y + size_y)
         crops.append(_cut(ordered, x, y, size_x, size_y))
-    return tuple(crops), tuple(left)
+    return tuple(crops), tuple(place for place in left if not any(_holds(crop, place.box) for crop in crops))
 
 
 def _window_around(
     box: Box, barred: np.ndarray, defects: np.ndarray, width: int, height: int, side: int
 ) -> tuple[int, int, int, int] | None:
     """x, y, width and height of the largest possible crop that holds `box`, its centre as near as can be."""
-    for size in _sides(box, width, height, side):
+    for context, size in [(context, size) for context in (CONTEXT, 0) for size in _sides(box, side)]:
         size_x, size_y = min(size, width), min(size, height)
-        corners = _corners(box, width, height, size_x, size_y)
+        corners = _corners(box, width, height, size_x, size_y, context)
         if not len(corners):
             continue
         ends = corners + np.array([size_x, size_y])
@@ -134,7 +135,7 @@ def _window_around(
     return None
 
 
-def _sides(box: Box, width: int, height: int, side: int) -> Iterator[int]:
+def _sides(box: Box, side: int) -> Iterator[int]:
     """From the wanted side down to the least that holds the box, each once."""
     least = max(SMALLEST_SIDE, MIN_SIDE, int(np.ceil(max(box[2] - box[0], box[3] - box[1]))) + 1)
     size = max(side, least + 2 * CONTEXT)
@@ -144,17 +145,15 @@ def _sides(box: Box, width: int, height: int, side: int) -> Iterator[int]:
     yield least
 
 
-def _corners(box: Box, width: int, height: int, size_x: int, size_y: int) -> np.ndarray:
-    """(N, 2) whole top left corners of crops of this size that hold the box, with context where there is any room."""
-    columns = _starts(box[0], box[2], width, size_x)
-    rows = _starts(box[1], box[3], height, size_y)
+def _corners(box: Box, width: int, height: int, size_x: int, size_y: int, context: int) -> np.ndarray:
+    """(N, 2) whole top left corners of crops of this size that hold the box and `context` px of the image around it."""
+    columns = _starts(box[0], box[2], width, size_x, context)
+    rows = _starts(box[1], box[3], height, size_y, context)
     grid = np.meshgrid(columns, rows)
     return np.stack([each.ravel() for each in grid], axis=1)
 
 
-def _starts(low: float, high: float, length: int, size: int) -> np.ndarray:
-    # What is left where the crop is hardly larger than the box, less the pixel that whole corners may cost.
-    context = min(CONTEXT, max(0.0, (size - (high - low) - 1) / 2))
+def _starts(low: float, high: float, length: int, size: int, context: int) -> np.ndarray:
     first = max(0, int(np.ceil(min(high + context, length) - size)))
     last = min(length - size, int(np.floor(max(low - context, 0))))
     if first > last:
@@ -171,6 +170,11 @@ def _touched(corners: np.ndarray, ends: np.ndarray, boxes: np.ndarray) -> np.nda
         & (boxes[None, :, 1] < ends[:, None, 1])
         & (boxes[None, :, 3] > corners[:, None, 1])
     )
+
+
+def _holds(crop: Cut, box: Box) -> bool:
+    x1, y1, x2, y2 = box
+    return x1 >= crop.x and y1 >= crop.y and x2 <= crop.x + crop.width and y2 <= crop.y + crop.height
 
 
 def _inside(boxes: np.ndarray, x1: float, y1: float, x2: float, y2: float) -> np.ndarray:

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# What a run that starts from a trained model does otherwise: it has less to learn, and more to lose.
-FINE_TUNING: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3, "warmup_steps": 50}
+# What a run that starts from a trained model does otherwise: it has less to learn, and more to lose. Many of its pairs
+# are small crops.
+FINE_TUNING: dict[str, Any] = {"epochs": 4, "crops_per_pair": 12, "learning_rate": 1e-3, "warmup_steps": 50}
 
 
 class TrainConfig(BaseModel):

@@ -54,7 +54,7 @@ class ReviewedImage:
         board_id, product_type, simulated: of the board; the empty text is an unknown product.
         conditioning: JSON text of the recipe that both images went through; None: none.
         withheld: the model was not shown it, since the reference is not that board's.
-        looked_at: a person judged the whole: the board, or everything that a model called on it.
+        looked_at: a person judged the board as a whole: it is good, or here is what was missed on it.
         unlocated_escape: a defect was missed on it, and nobody has said where.
         disagreed: one person found it good as a whole, and another a defect on it.
         places: in a stable order.
@@ -177,11 +177,12 @@ def _judged(row: RowMapping, called: Sequence[RowMapping], said: Sequence[RowMap
         for d in located
     ]
     good = passed and bool(of_board) and of_board[-1]["disposition"] == Disposition.CONFIRMED.value
-    all_judged = bool(called) and all(place.finding is not Finding.UNJUDGED for place in places)
+    # As in `verdicts.py`: a board of which every detection is a false call is good.
+    good = good or (bool(called) and not passed and all(place.finding is Finding.FALSE_CALL for place in places))
     return _Judged(
         row=row,
         places=tuple(places),
-        looked_at=good or bool(located) or all_judged,
+        looked_at=good or bool(located),
         good=good,
         unlocated=bool(escapes) and not located,
         latest=said[-1]["decided_at"] if said else None,
