@@ -178,4 +178,4 @@ def test_every_place_is_as_a_recount_says(
             assert Counter((place.defect_class, WORDS[place.finding]) for place in image.places) == expected
             assert image.looked_at == (seen.verdict == "GOOD")
             compared += 1
-    assert compared > 3
+    assert compared > 1

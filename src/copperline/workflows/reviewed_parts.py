@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from copperline.data import SkippedBoard, decode_image
+from copperline.data import SkippedBoard, decode_image, is_bare
 from copperline.data.images import Image
 from copperline.data.reviewed import Cut, Finding, JudgedPlace, crops_around, whole_image
 from copperline.errors import DataError
@@ -33,6 +33,7 @@ class LeftOut(StrEnum):
     WITHHELD = "the call was withheld: the reference is not that board's"
     UNJUDGED = "not judged"
     NEAR_UNJUDGED = "too near to a place that was not judged, or to another defect"
+    BARE = "nothing is to be seen there: the crop has no contrast"
     UNLOCATED_ESCAPE = "an escape without a box"
     NO_CLASS = "an escape without a class"
     UNKNOWN_CLASS = "of a class that is none of this factory's"
@@ -102,7 +103,10 @@ def part_of(image: ReviewedImage, taxonomy: Taxonomy, account: Account) -> Part 
     crops, left = crops_around(places, width, height)
     for place in left:
         account.leave_out(board, LeftOut.NEAR_UNJUDGED, f"{place.finding} at {_text(place)}")
-    return Part(image, test, reference, crops, whole=False) if crops else None
+    seen = tuple(cut for cut in crops if not is_bare(test[cut.y : cut.y + cut.height, cut.x : cut.x + cut.width]))
+    for _ in range(len(crops) - len(seen)):
+        account.leave_out(board, LeftOut.BARE)
+    return Part(image, test, reference, seen, whole=False) if seen else None
 
 
 def _places(
