@@ -1,4 +1,4 @@
-"""Whether learning from reviews helps: `python benchmarks/feedback.py`, one core, some ten minutes.
+"""Whether learning from reviews helps: `python benchmarks/feedback.py`, one core, some five minutes.
 
 A scanner that the shipped model has not been trained for: drawn boards with rougher edges, more blur and more drift of
 the threshold than it knows. `builtin:deeppcb` inspects boards of it, and a reviewer, simulated from the labels, judges
@@ -15,8 +15,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,6 +43,8 @@ from copperline.warehouse import (
     trace_board,
     write_inspection,
 )
+from copperline.warehouse.reviewed_boards import ReviewedImage, reviewed_images
+from copperline.workflows import relearning
 from copperline.workflows.comparing import compare_models, find_dataset, find_model
 from copperline.workflows.relearning import dataset_from_reviews
 from copperline.workflows.training import initial_model, register_model
@@ -60,6 +64,8 @@ def main() -> None:
         promote_model(settings, "builtin:deeppcb", CHAMPION, reason="the model that came with Copperline")
         said = _inspect_and_review(settings, line)
         print(f"reviews of {len(line)} boards, simulated from the labels: {said}")
+        if options.whole:
+            _take_whole_images()
         made = dataset_from_reviews(settings, "reviews")
         print(
             f"data from-reviews: {made.whole} images as a whole, {made.crops} crops, {made.false_calls} false calls; "
@@ -75,7 +81,19 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=FINE_TUNING["epochs"])
     parser.add_argument("--learning-rate", type=float, default=FINE_TUNING["learning_rate"])
+    parser.add_argument(
+        "--whole", action="store_true", help="take images as a whole where each detection was judged: what that does"
+    )
     return parser.parse_args()
+
+
+def _take_whole_images() -> None:
+    """As if a reviewer who judges each detection had looked at all of the board."""
+
+    def looked_at(*arguments: Any, **options: Any) -> tuple[ReviewedImage, ...]:
+        return tuple(replace(image, looked_at=True) for image in reviewed_images(*arguments, **options))
+
+    relearning.reviewed_images = looked_at  # type: ignore[assignment]
 
 
 def _draw(folder: Path, settings: Settings) -> tuple[BoardPair, ...]:
@@ -87,7 +105,8 @@ def _draw(folder: Path, settings: Settings) -> tuple[BoardPair, ...]:
         save_dataset(held_out, report, Workspace(settings).datasets / name)
         learned.append(open_dataset(folder / name, splits=("train", "val"))[0])
     save_dataset(learned[1], report, Workspace(settings).datasets / "before")
-    return learned[0].pairs
+    # The drawn boards of both looks are numbered alike, and a board is known by its id.
+    return tuple(replace(pair, board_id=f"line-{pair.board_id}") for pair in learned[0])
 
 
 def _inspect_and_review(settings: Settings, pairs: Sequence[BoardPair]) -> dict[str, int]:
@@ -151,7 +170,8 @@ def _train(settings: Settings, epochs: int, learning_rate: float) -> float:
     """`copperline train --init champion --data before --data reviews`."""
     space = Workspace(settings)
     opened = [open_dataset(space.datasets / name, splits=("train", "val"))[0] for name in ("before", "reviews")]
-    dataset, _ = combined(opened)
+    dataset, notes = combined(opened)
+    assert not notes, notes
     initial = initial_model(settings, CHAMPION, dataset.taxonomy)
     config = TrainConfig(
         **{**FINE_TUNING, "epochs": epochs, "learning_rate": learning_rate},

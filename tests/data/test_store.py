@@ -206,6 +206,13 @@ def test_false_calls_are_kept_and_count_in_the_hash(deeppcb: Path, tmp_path: Pat
     assert data_hash(loaded) == data_hash(looked_at) != data_hash(dataset)
 
 
+def test_which_of_several_data_sets_a_board_is_of_counts_in_the_hash(deeppcb: Path) -> None:
+    dataset, _ = read_deeppcb(deeppcb)
+    first = dataclasses.replace(dataset, parts=(0,) * (len(dataset) - 1) + (1,))
+    second = dataclasses.replace(dataset, parts=(1,) * (len(dataset) - 1) + (0,))
+    assert len({data_hash(dataset), data_hash(first), data_hash(second)}) == 3
+
+
 def test_the_data_sets_of_a_folder_and_what_is_wrong_with_them(saved: Path) -> None:
     for name in ("damaged", ".saved.1234.tmp"):
         (saved.parent / name).mkdir()

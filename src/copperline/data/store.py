@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,7 +233,8 @@ def open_dataset(
 
 def data_hash(dataset: BoardDataset) -> str:
     """Hexadecimal SHA-256 of what a model learns from: class names, and each board's id, split, image bytes,
-    reference bytes, labels and false calls to 0.01 px. Neither paths nor the order of boards and labels change it.
+    reference bytes, labels and false calls to 0.01 px, and which of several data sets it is of. Neither paths nor the
+    order of boards and labels change it.
     """
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         digests = list(pool.map(_digests, dataset))
@@ -245,15 +246,18 @@ def _digests(pair: BoardPair) -> tuple[str, str | None]:
 
 
 def _hash_of(digested: Iterable[tuple[BoardPair, tuple[str, str | None]]], dataset: BoardDataset) -> str:
+    parts: Sequence[int | None] = dataset.parts or (None,) * len(dataset)
     lines = sorted(
-        json.dumps(
-            [pair.board_id, pair.split, image, reference, _label_lines(pair.labels)]
-            # Left out where there are none, as in the hashes of data sets from before there were any.
-            + ([_label_lines(pair.false_calls)] if len(pair.false_calls) else [])
-        )
-        for pair, (image, reference) in digested
+        json.dumps(_learned(pair, digests, part)) for (pair, digests), part in zip(digested, parts, strict=True)
     )
     return hashlib.sha256("\n".join([json.dumps(dataset.taxonomy.names), *lines]).encode()).hexdigest()
+
+
+def _learned(pair: BoardPair, digests: tuple[str, str | None], part: int | None) -> list[object]:
+    """What a model learns from a board. What is not there is left out, as in hashes from before there was any."""
+    labels, false_calls = (_label_lines(each) for each in (pair.labels, pair.false_calls))
+    learned: list[object] = [pair.board_id, pair.split, *digests, labels]
+    return learned + ([false_calls] if false_calls else []) + ([] if part is None else [part])
 
 
 def _label_lines(labels: Detections) -> list[str]:

@@ -90,8 +90,10 @@ def all_trained_on(dataset: BoardDataset) -> BoardDataset:
 
 def _hashes(dataset: BoardDataset) -> set[str]:
     """Of the data set as it is, and without the boards that no training looks at."""
-    learned = tuple(pair for pair in dataset if pair.split != "test")
-    return {data_hash(dataset), data_hash(replace(dataset, pairs=learned))}
+    kept = [i for i, pair in enumerate(dataset) if pair.split != "test"]
+    pairs = tuple(dataset.pairs[i] for i in kept)
+    parts = tuple(dataset.parts[i] for i in kept) if dataset.parts else ()
+    return {data_hash(dataset), data_hash(replace(dataset, pairs=pairs, parts=parts))}
 
 
 def _trained_network(finished: Checkpoint) -> Network:
