@@ -1,4 +1,4 @@
-"""Whether learning from reviews helps: `python benchmarks/feedback.py`, one core, some five minutes.
+"""Whether learning from reviews helps: `python benchmarks/feedback.py`, one core, some minutes.
 
 A scanner that the shipped model has not been trained for: drawn boards with rougher edges, more blur and more drift of
 the threshold than it knows. `builtin:deeppcb` inspects boards of it, and a reviewer, simulated from the labels, judges

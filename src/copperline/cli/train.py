@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from copperline.errors import SettingsError
 if TYPE_CHECKING:
     from copperline.data import BoardDataset, Split
     from copperline.settings import Settings
-    from copperline.training import TrainedModel
+    from copperline.training import InitialModel, TrainConfig, TrainedModel
     from copperline.workspace import Workspace
 
 LAST = "last"
@@ -93,7 +93,7 @@ def train(
     """Train a detector on a labelled data set, or on golden images alone, and register it."""
     from copperline.data import SPLITS
     from copperline.registry import CHAMPION
-    from copperline.training import FINE_TUNING, Checkpoint, TrainConfig, World, fit, training_progress
+    from copperline.training import Checkpoint, World, fit, training_progress
     from copperline.training import refit as fit_anew
     from copperline.workflows.training import initial_model, register_model
     from copperline.workspace import Workspace
@@ -111,23 +111,19 @@ def train(
         initial = None if init is None else initial_model(settings, init, dataset.taxonomy)
         if resume is None:
             folder, checkpoint = space.new_run() if is_main else space.runs, None
-            given: dict[str, Any] = {
-                "epochs": epochs,
-                "crops_per_pair": crops_per_pair,
-                "learning_rate": learning_rate,
-                "network": network,
-            }
-            named = {name: value for name, value in given.items() if value is not None}
-            if initial is not None:
-                begun = {"init": initial.name, "init_sha256": initial.sha256, "network": initial.network}
-                named = {**FINE_TUNING, **begun, **named}
-            config = TrainConfig(
+            config = _config(
+                initial,
+                {
+                    "epochs": epochs,
+                    "crops_per_pair": crops_per_pair,
+                    "learning_rate": learning_rate,
+                    "network": network,
+                },
                 batch_size=batch_size,
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
                 mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
-                **named,
             )
         else:
             folder = _run_folder(resume, space)
@@ -182,6 +178,26 @@ def train(
         if trained.config.init and CHAMPION not in version.aliases
         else f"Next: copperline evaluate --data {'LABELLED' if golden_only else sources[0]} --model {version.version}",
     )
+
+
+def _config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
+    """The run's settings: what was given goes before what a run that starts from a model does by default.
+
+    Args:
+        given: by name; None: not given.
+    """
+    from copperline.training import FINE_TUNING, TrainConfig
+
+    begun: dict[str, Any] = {}
+    if initial is not None:
+        begun = {
+            **FINE_TUNING,
+            "network": initial.network,
+            "init": initial.name,
+            "init_sha256": initial.sha256,
+        }
+    named = {name: value for name, value in given.items() if value is not None}
+    return TrainConfig(**{**begun, **named, **others})
 
 
 def _sources(
