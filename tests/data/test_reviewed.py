@@ -47,10 +47,11 @@ def test_a_crop_holds_whole_what_was_judged_and_nothing_else(image: tuple[list[J
         # Every defect that is in it is in it whole, and labelled; so is every false call that is whole.
         defects = [p for p in places if p.finding is DEFECT and touches(cut, p)]
         assert all(holds(cut, place) for place in defects)
-        expected = sorted((p.class_id, round(p.box[0] - cut.x, 2), round(p.box[1] - cut.y, 2)) for p in defects)
-        found = zip(cut.labels.class_ids.tolist(), cut.labels.boxes.tolist(), strict=True)
-        for (class_id, x, y), (of, box) in zip(expected, sorted(found), strict=True):
-            assert (class_id, x, y) == (of, pytest.approx(box[0], abs=0.02), pytest.approx(box[1], abs=0.02))
+        assert len(cut.labels) == len(defects)
+        labels = list(zip(cut.labels.class_ids.tolist(), cut.labels.shifted(cut.x, cut.y).boxes.tolist(), strict=True))
+        for place in defects:
+            # To float32's rounding; sorting both alike would not survive it.
+            assert any(of == place.class_id and box == pytest.approx(place.box, abs=0.01) for of, box in labels)
         assert len(cut.false_calls) == sum(p.finding is FALSE and holds(cut, p) for p in places)
         for boxes in (cut.labels.boxes, cut.false_calls.boxes):
             assert (boxes >= 0).all()
