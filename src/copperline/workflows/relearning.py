@@ -77,8 +77,8 @@ def dataset_from_reviews(
 
     Confirmed detections become labels, as detected or as corrected; escapes with a box and a class too. False calls
     become places to look at, without a label; boards that were found good, boards without labels. Images are stored as
-    the model saw them: conditioned, grey, the reference registered. An image of which everything was judged is taken
-    as a whole; of others, crops around what was judged.
+    the model saw them: conditioned, grey, the reference registered. A board that was judged as a whole is taken as
+    one; of others, crops around what was judged.
 
     Splits are by board, by the hash of its id: all images of one board are in one split. A board with an image in
     another data set of the workspace stays in the split that it has there.
@@ -207,6 +207,9 @@ def _report(dataset: BoardDataset, account: Account, simulated: int, boards: int
     notes = [f"left out, {why}: {count}" for why, count in sorted(account.counts.items())]
     if simulated:
         notes.insert(0, f"{simulated} of {boards} reviewed boards are simulated")
+    for split in ("train", "val"):
+        if all(pair.split != split for pair in dataset):
+            notes.append(f"no board is in {split}: train with another data set that has some, or review more boards")
     return ImportReport.of(dataset, skipped=account.skipped, notes=notes)
 
 
