@@ -207,9 +207,11 @@ def _report(dataset: BoardDataset, account: Account, simulated: int, boards: int
     notes = [f"left out, {why}: {count}" for why, count in sorted(account.counts.items())]
     if simulated:
         notes.insert(0, f"{simulated} of {boards} reviewed boards are simulated")
-    for split in ("train", "val"):
-        if all(pair.split != split for pair in dataset):
-            notes.append(f"no board is in {split}: train with another data set that has some, or review more boards")
+    notes += [
+        f"no board is in {split}: train with another data set that has some, or review more boards"
+        for split in ("train", "val")
+        if all(pair.split != split for pair in dataset)
+    ]
     return ImportReport.of(dataset, skipped=account.skipped, notes=notes)
 
 
