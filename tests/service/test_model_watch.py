@@ -13,7 +13,7 @@ from copperline.inspection import Detector
 from copperline.line import LineInspector
 from copperline.registry import Registry, builtin_model, promote_model
 from copperline.service.metrics import Metrics
-from copperline.service.model_watch import ModelWatch
+from copperline.service.model_watch import ServiceModelWatch
 from copperline.settings import Settings
 from copperline.stage import Stage
 from copperline.warehouse import open_warehouse
@@ -28,7 +28,7 @@ class Watched:
         first = Detector.load(name, settings=self.settings)
         self.inspector = LineInspector(first, self.engine, Stage(self.settings))
         self.metrics = Metrics()
-        self.watch = ModelWatch(
+        self.watch = ServiceModelWatch(
             self.settings, name, self.inspector, self.metrics, poll_s=60, typical_size=lambda: (64, 64)
         )
 

@@ -49,7 +49,7 @@ class Principal:
     """
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[Scope] = frozenset()
     key_id: str | None = None
 
 

@@ -56,6 +56,8 @@ def add(
     json_: JsonOption = False,
 ) -> None:
     """Check images of golden boards against each other, and make the best one the product's next version."""
+    from copperline.access.audit import audit_reference_added
+    from copperline.access.keys import Principal
     from copperline.inspection import Detector
     from copperline.progress import progress
     from copperline.settings import account
@@ -74,6 +76,7 @@ def add(
             added = add_golden(
                 engine, stage, detector, wanted, images, used, median=median, force=force, progress=report
             )
+        audit_reference_added(engine, Principal(wanted.added_by), added.record)
     except RefusedCandidates as refused:
         _draw(picture, refused.check, detector.taxonomy)
         if json_:
@@ -181,11 +184,15 @@ def show(
 @app.command()
 def retire(reference_id: IdArgument, workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """Take a version out of use; the one before it counts again. Inspections keep naming it."""
+    from copperline.access.audit import audit_reference_retired
+    from copperline.access.keys import Principal
+    from copperline.settings import account
     from copperline.warehouse import current_reference, open_warehouse, retire_reference
 
     engine = open_warehouse(settings_for(workspace).warehouse)
     try:
         record = retire_reference(engine, reference_id)
+        audit_reference_retired(engine, Principal(account()), record)
         current = current_reference(engine, record.product_type, record.revision)
     finally:
         engine.dispose()
@@ -211,6 +218,8 @@ def import_(
     json_: JsonOption = False,
 ) -> None:
     """Add a folder of golden images, one for each product, without a check; those that are there already are left."""
+    from copperline.access.audit import audit_reference_added
+    from copperline.access.keys import Principal
     from copperline.progress import progress
     from copperline.settings import account
     from copperline.stage import Stage
@@ -233,6 +242,7 @@ def import_(
                     record = import_golden(engine, stage, product, path, used)
                     if record is not None:
                         added.append(record)
+                        audit_reference_added(engine, Principal(product.added_by), record)
                 except DataError as error:  # one bad file must not cost the others
                     skipped.append({"file": str(path), "reason": str(error)})
                 report(done, len(found))

@@ -91,18 +91,24 @@ def watch(
 
 def _watch(settings: Settings, options: WatchOptions, model: str, once: bool) -> WatchSummary:
     from copperline.cli.watch_view import view_of
+    from copperline.delivery.courier import Courier
     from copperline.inspection import Detector
     from copperline.line.model_watch import ModelWatch
     from copperline.line.watching import Watcher
     from copperline.warehouse import open_warehouse
+    from copperline.workflows.alerting import AlertWatch
 
     detector = Detector.load(model, settings=settings)
     engine = open_warehouse(settings.warehouse, durable=True)
     stop = threading.Event()
-    models = ModelWatch(settings, model, detector)
-    # All that works beside the watcher, from its beginning to its end.
-    helpers: list[AbstractContextManager[object]] = [models]
     try:
+        models = ModelWatch(settings, model, detector)
+        # All that works beside the watcher, from its beginning to its end.
+        helpers: list[AbstractContextManager[object]] = [
+            models,
+            Courier(engine, settings),
+            AlertWatch(engine, settings),
+        ]
         with ExitStack() as stack:
             view = view_of(options.folder, settings.warehouse)
             watcher = Watcher(_line(settings, detector, engine), options, view, stop, latest=models.latest)
@@ -115,13 +121,17 @@ def _watch(settings: Settings, options: WatchOptions, model: str, once: bool) ->
         engine.dispose()
 
 
-def _line(settings: Settings, detector: Detector, engine: Engine, sinks: tuple[str, ...] = ()) -> LineInspector:
-    """`sinks` are the names of those who are told of every inspection."""
+def _line(settings: Settings, detector: Detector, engine: Engine) -> LineInspector:
     from copperline.line import LineInspector
+    from copperline.line.inspector import INSPECTION_COMPLETED
     from copperline.stage import Stage
 
     return LineInspector(
-        detector, engine, Stage(settings), sinks=sinks, requires_reference=settings.line_requires_reference
+        detector,
+        engine,
+        Stage(settings),
+        sinks=settings.sinks_for(INSPECTION_COMPLETED),
+        requires_reference=settings.line_requires_reference,
     )
 
 

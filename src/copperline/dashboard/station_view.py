@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 import streamlit as st
 from sqlalchemy import Engine
 
+from copperline.dashboard import session
 from copperline.dashboard.filters import name_or_unknown
 from copperline.dashboard.traced import footnote
 from copperline.warehouse import StationRow, last_hour_query, list_stations, statement_text
 
-# A board takes seconds to minutes: a station that is at work hands one in well within this.
-SILENT_AFTER = timedelta(minutes=15)
 # Whoever was not seen for so long was taken down.
 GONE_AFTER = timedelta(days=30)
 FULL_HEIGHT = 12
@@ -48,18 +47,13 @@ def show_stations(engine: Engine, lines: Sequence[str], now: datetime) -> None:
             "boards": st.column_config.NumberColumn("boards, last 60 min"),
         },
     )
-    minutes, days = SILENT_AFTER // timedelta(minutes=1), GONE_AFTER // timedelta(days=1)
+    minutes, days = session.settings().alert_silent_minutes, GONE_AFTER // timedelta(days=1)
     footnote(
-        f"Whatever the period is. Silent: no board for {minutes} minutes. Left out: not seen for {days} days.",
+        f"Whatever the period is. Silent: no board for {minutes:g} minutes. Left out: not seen for {days} days.",
         "Inspections of the last 60 minutes by station, each one counted, and those called FAIL and WITHHELD.",
         [statement_text(engine, last_hour_query(now))],
         key="stations-how",
     )
-
-
-def is_silent(station: StationRow, now: datetime) -> bool:
-    """Whether it should have handed in a board by `now`."""
-    return now - station.last_seen_at >= SILENT_AFTER
 
 
 def age_text(age: timedelta) -> str:
@@ -78,10 +72,11 @@ def age_text(age: timedelta) -> str:
 
 
 def _row(station: StationRow, now: datetime) -> dict[str, object]:
+    silent = now - station.last_seen_at >= timedelta(minutes=session.settings().alert_silent_minutes)
     return {
         "station": station.station_id,
         "line": name_or_unknown(station.line_id),
-        "state": [SILENT if is_silent(station, now) else REPORTS],
+        "state": [SILENT if silent else REPORTS],
         "last board": age_text(now - station.last_seen_at),
         "boards": station.boards,
         "FAIL": station.failed,

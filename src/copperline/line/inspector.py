@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from sqlalchemy import Engine
@@ -26,7 +27,7 @@ from copperline.stage import Stage
 from copperline.warehouse import BoardTold, Event, InspectionRecord, LineResult, RequestKey, Written, write_line_results
 from copperline.warehouse.records import Source
 
-INSPECTION_COMPLETED = "inspection.completed"
+INSPECTION_COMPLETED: Final = "inspection.completed"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

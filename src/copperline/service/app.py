@@ -16,7 +16,7 @@ from copperline.service.desk import Desk
 from copperline.service.lane import Lane
 from copperline.service.limits import BodyLimits, RequestLimits
 from copperline.service.metrics import Metrics
-from copperline.service.model_watch import ModelWatch
+from copperline.service.model_watch import ServiceModelWatch
 from copperline.service.observe import Observe
 from copperline.service.pieces import Pieces
 from copperline.service.readiness import Readiness
@@ -75,7 +75,7 @@ def create_app(
             timeout_s=settings.service_timeout_s,
             decoders=min(settings.cores, _MOST_DECODERS),
         ),
-        watch=ModelWatch(
+        watch=ServiceModelWatch(
             settings,
             model,
             inspector,

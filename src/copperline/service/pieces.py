@@ -12,7 +12,7 @@ from copperline.line import LineInspector
 from copperline.service.desk import Desk
 from copperline.service.lane import Lane
 from copperline.service.metrics import Metrics
-from copperline.service.model_watch import ModelWatch
+from copperline.service.model_watch import ServiceModelWatch
 from copperline.service.readiness import Readiness
 from copperline.settings import Settings
 from copperline.stage import Stage
@@ -33,7 +33,7 @@ class Pieces:
     metrics: Metrics
     lane: Lane
     desk: Desk
-    watch: ModelWatch
+    watch: ServiceModelWatch
     readiness: Readiness
     max_pixels: int | None
 

@@ -11,9 +11,11 @@ from types import FrameType
 
 import uvicorn
 
+from copperline.delivery.courier import Courier
 from copperline.errors import SettingsError
 from copperline.inspection import Detector
 from copperline.line import LineInspector
+from copperline.line.inspector import INSPECTION_COMPLETED
 from copperline.service import logs
 from copperline.service.app import create_app
 from copperline.service.security import require_keys
@@ -23,6 +25,7 @@ from copperline.service.uvicorn_options import uvicorn_options
 from copperline.settings import Settings
 from copperline.stage import Stage
 from copperline.warehouse import open_warehouse
+from copperline.workflows.alerting import AlertWatch
 
 # A request waits no longer for another process's write: it is told to come back.
 BUSY_S = 5.0
@@ -66,8 +69,8 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
         listening: called with the URL when connections are taken.
 
     Raises:
-        SettingsError: nothing can listen there, the files for TLS cannot be used, or other machines could reach a
-            service without keys.
+        SettingsError: nothing can listen there, the files for TLS or a sink cannot be used, or other machines could
+            reach a service without keys.
         ModelError: there is no such model, or it cannot be used.
         WarehouseError: the warehouse cannot be opened.
     """
@@ -82,6 +85,7 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
                 Detector.load(server.model, settings=settings),
                 engine,
                 stage,
+                sinks=settings.sinks_for(INSPECTION_COMPLETED),
                 max_pixels=max_pixels,
                 requires_reference=settings.line_requires_reference,
             )
@@ -96,8 +100,9 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=round(settings.service_timeout_s + _LAST_BYTES_S),
             )
+            courier = Courier(engine, settings)
             listening(server.url(listener.getsockname()[1]))
-            with _quiet_end():
+            with _quiet_end(), courier, AlertWatch(engine, settings):
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             engine.dispose()

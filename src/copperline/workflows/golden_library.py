@@ -176,13 +176,42 @@ def product_images(folder: Path) -> dict[str, Path]:
 
 
 def import_golden(engine: Engine, stage: Stage, product: Product, path: Path, recipe: Recipe) -> ReferenceRecord | None:
-    """Adds an image without any check; None if it is the product's current reference already, by the same recipe."""
-    candidate = read_candidate(path, recipe, WhiteImages(stage))
-    stored = stage.put(candidate.data)
+    """Adds an image without any check; None if it is the product's current reference already, by the same recipe.
+
+    Raises as `add_unchecked`.
+    """
+    data = read_whole(path)
     current = current_reference(engine, product.name, product.revision)
-    if current is not None and (current.image_sha256, current.conditioning) == (stored.sha256, recipe.to_json()):
+    known = None if current is None else (current.image_sha256, current.conditioning)
+    if known == (hashlib.sha256(data).hexdigest(), recipe.to_json()):
         return None
-    return _write(engine, stage, product, candidate.data, recipe)
+    return add_unchecked(engine, stage, product, data, recipe, where=path)
+
+
+def add_unchecked(
+    engine: Engine,
+    stage: Stage,
+    product: Product,
+    data: bytes,
+    recipe: Recipe,
+    *,
+    where: str | Path,
+    max_pixels: int | None = None,
+) -> ReferenceRecord:
+    """Adds the bytes of an image file as the product's next version, without comparing it with anything.
+
+    Args:
+        where: names the image in errors.
+        max_pixels: of the image; None: no limit but the side's.
+
+    Raises:
+        DataError: the image cannot be used or conditioned, or the stage cannot be written.
+        WarehouseError: the row cannot be written.
+    """
+    # A golden image may be bare: a tile of a board has no copper now and then.
+    image = decode_image(data, where, bare_ok=True, max_pixels=max_pixels)
+    condition(image, recipe, WhiteImages(stage).of(recipe), where=where)
+    return _write(engine, stage, product, data, recipe)
 
 
 def _require_agreement(check: Check, median: bool) -> None:
@@ -207,7 +236,7 @@ def _require_agreement(check: Check, median: bool) -> None:
 
 
 def _write(engine: Engine, stage: Stage, product: Product, data: bytes, recipe: Recipe) -> ReferenceRecord:
-    height, width = decode_image(data, "golden image").shape[:2]
+    height, width = decode_image(data, "golden image", bare_ok=True).shape[:2]
     stored = stage.put(data)
     return add_reference(
         engine,

@@ -10,25 +10,23 @@ from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Respon
 
 from copperline.access.audit import audit_reference_added, audit_reference_retired
 from copperline.access.keys import Principal, Scope
-from copperline.data import decode_image
 from copperline.errors import DataError, NotFoundError
 from copperline.files import read_whole
-from copperline.reference import Recipe, condition
+from copperline.reference import Recipe
 from copperline.service.fields import Count, Key, Name, NameOrEmpty, Note
 from copperline.service.forms import RecipeText, only_fields, read, recipe_of
 from copperline.service.limits import FormLimits, limited_forms
 from copperline.service.openapi import problems
-from copperline.service.pieces import Pieces, PiecesOf
+from copperline.service.pieces import PiecesOf
 from copperline.service.schemas import ReferenceDocument, ReferencesAsked, ReferencesDocument
 from copperline.service.security import address_of, allow
 from copperline.warehouse import (
-    NewReference,
     ReferenceRecord,
-    add_reference,
     get_reference,
     list_references,
     retire_reference,
 )
+from copperline.workflows.golden_library import Product, add_unchecked
 
 router = APIRouter(prefix="/v1/references", tags=["references"], route_class=limited_forms(FormLimits(files=1)))
 
@@ -58,7 +56,10 @@ async def add(
     data, recipe = await read(image, "image"), recipe_of(conditioning) or Recipe()
 
     def keep() -> ReferenceRecord:
-        kept = _keep(pieces, data, recipe, product_type, revision, opportunities, principal.name, note)
+        product = Product(product_type, revision, opportunities, note, principal.name)
+        kept = add_unchecked(
+            pieces.engine, pieces.stage, product, data, recipe, where="image", max_pixels=pieces.max_pixels
+        )
         audit_reference_added(pieces.engine, principal, kept, address_of(request))
         return kept
 
@@ -124,34 +125,6 @@ def retire(
     retired = retire_reference(pieces.engine, reference_id)
     audit_reference_retired(pieces.engine, principal, retired, address_of(request))
     return _document(retired)
-
-
-def _keep(
-    pieces: Pieces,
-    data: bytes,
-    recipe: Recipe,
-    product_type: str,
-    revision: str,
-    opportunities: int | None,
-    created_by: str,
-    note: str | None,
-) -> ReferenceRecord:
-    decoded = decode_image(data, "image", bare_ok=True, max_pixels=pieces.max_pixels)
-    height, width = condition(decoded, recipe).shape[:2]
-    stored = pieces.stage.put(data)
-    new = NewReference(
-        product_type=product_type,
-        revision=revision,
-        image_path=str(stored.path),
-        image_sha256=stored.sha256,
-        width=width,
-        height=height,
-        created_by=created_by,
-        conditioning=recipe.to_json(),
-        opportunities=opportunities,
-        note=note,
-    )
-    return add_reference(pieces.engine, new)
 
 
 def _document(record: ReferenceRecord) -> ReferenceDocument:
