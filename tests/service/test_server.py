@@ -40,7 +40,9 @@ class Process:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("Service: http://127.0.0.1:"), line + self.log.read_text()
+        if not line.startswith("Service: http://127.0.0.1:"):
+            self.process.kill()
+            pytest.fail(f"it did not begin to serve: {line}{self.log.read_text()}")
         self.url = line.split()[1]
 
     def end(self, number: int = signal.SIGTERM) -> int:
