@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from copperline.data.synthetic import write_synthetic_dataset
+
+# The same examples in every run: a failure is a failure for everybody.
+hypothesis.settings.register_profile("copperline", derandomize=True)
+hypothesis.settings.load_profile("copperline")
 
 
 def pytest_sessionstart() -> None:

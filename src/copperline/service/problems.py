@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from copperline.errors import CopperlineError, DataError, ModelError, NotFoundError, SettingsError, WarehouseError
+from copperline.errors import CopperlineError, DataError, ModelError, NotFoundError, WarehouseError
 
 MEDIA_TYPE = "application/problem+json"
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -82,8 +82,6 @@ def problem_of(error: CopperlineError | OSError) -> Problem:
             return Problem(404, "not-found", "There is no such thing", _text(error))
         case DataError():
             return Problem(422, "unusable-image", "The board cannot be inspected", _text(error))
-        case SettingsError():
-            return Problem(422, "invalid-request", "The request has a wrong value", _text(error))
         case ModelError():
             return Problem(503, "model-unusable", "The model cannot be used", _text(error))
         case WarehouseError() if len(causes) > 1:  # the database's own words

@@ -137,7 +137,7 @@ def test_false_calls_are_left_out_of_the_pareto(open_page: Open, said: Said, pla
 def test_stations_with_their_last_hour_and_the_silent_ones_marked(open_page: Open, said: Said, plant: Any) -> None:
     plant.hand_in("B1", "AOI-1", "LINE-1", timedelta(seconds=30), "open")
     plant.hand_in("B2", "AOI-1", "LINE-1", timedelta(minutes=50))
-    plant.hand_in("B3", "AOI-2", None, timedelta(minutes=16))
+    plant.hand_in("B3", "AOI-2", None, timedelta(minutes=31))
     plant.hand_in("B4", "AOI-3", "LINE-1", timedelta(days=31))  # taken down
     app = open_page("overview", **ALL_TIME)
     shown = table(app, "state").set_index("station")
@@ -148,7 +148,7 @@ def test_stations_with_their_last_hour_and_the_silent_ones_marked(open_page: Ope
     }
     assert shown["boards"].to_dict() == {"AOI-2": 1, "AOI-1": 2}
     assert shown["FAIL"].to_dict() == {"AOI-2": 0, "AOI-1": 1}
-    assert shown.loc["AOI-2", "last board"] == "16 min ago"
+    assert shown.loc["AOI-2", "last board"] == "31 min ago"
     of_line = table(open_page("overview", **ALL_TIME, line="LINE-1"), "state")
     assert of_line["station"].tolist() == ["AOI-1"]
 

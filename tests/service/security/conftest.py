@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,20 @@ from copperline.service.slow_clients import ConnectionLimits
 from copperline.warehouse import open_warehouse
 
 SCRIPT = Path(__file__).with_name("small_service.py")
+
+
+Loop = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def in_loop_of_its_own() -> Loop:
+    """Runs a coroutine in another thread: in this one, a browser of other tests may have a loop that runs already."""
+
+    def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(work())).result()
+
+    return run
 
 
 def _small_service() -> Any:

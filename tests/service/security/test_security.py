@@ -227,7 +227,9 @@ def test_keys_that_cannot_be_read_open_nothing(serve: Callable[..., Any], engine
     assert served.get("/who").status_code == 200
 
 
-def test_a_request_that_is_given_up_while_keys_are_read_opens_no_door(engine: Engine) -> None:
+def test_a_request_that_is_given_up_while_keys_are_read_opens_no_door(
+    engine: Engine, in_loop_of_its_own: Callable[..., None]
+) -> None:
     new_key(engine)
 
     async def go() -> None:
@@ -243,7 +245,7 @@ def test_a_request_that_is_given_up_while_keys_are_read_opens_no_door(engine: En
         assert caught.value.status == 401
         await gate.close()
 
-    asyncio.run(go())
+    in_loop_of_its_own(go)
 
 
 def test_the_openapi_document_shows_both_ways(serve: Callable[..., Any]) -> None:

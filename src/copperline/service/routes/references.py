@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Respon
 
 from copperline.access.audit import audit_reference_added, audit_reference_retired
 from copperline.access.keys import Principal, Scope
-from copperline.errors import DataError, NotFoundError
+from copperline.errors import DataError, NotFoundError, SettingsError
 from copperline.files import read_whole
 from copperline.reference import Recipe
 from copperline.service.fields import Count, Key, Name, NameOrEmpty, Note
@@ -18,6 +18,7 @@ from copperline.service.forms import RecipeText, only_fields, read, recipe_of
 from copperline.service.limits import FormLimits, limited_forms
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf
+from copperline.service.problems import invalid_request
 from copperline.service.schemas import ReferenceDocument, ReferencesAsked, ReferencesDocument
 from copperline.service.security import address_of, allow
 from copperline.warehouse import (
@@ -53,10 +54,13 @@ async def add(
     note: Annotated[Note | None, Form()] = None,
 ) -> ReferenceDocument:
     """Add the next version of a product's golden image. Earlier ones stay, and inspections go on naming them."""
+    try:
+        product = Product(product_type, revision, opportunities, note, principal.name)
+    except SettingsError as error:
+        raise invalid_request(f"{error.problem}; {error.fix}", "product_type") from error
     data, recipe = await read(image, "image"), recipe_of(conditioning) or Recipe()
 
     def keep() -> ReferenceRecord:
-        product = Product(product_type, revision, opportunities, note, principal.name)
         kept = add_unchecked(
             pieces.engine, pieces.stage, product, data, recipe, where="image", max_pixels=pieces.max_pixels
         )
