@@ -59,7 +59,9 @@ def simulate_line(
     made = _source(source, stations, run_name(), defective, size, seed, settings)
     with ExitStack() as stack:
         address = url if url is not None else stack.enter_context(_service(settings, model))
-        line = SimulatedLine(_clients(address, key), made, stations, Takt(takt, boards, reviewed))
+        line = SimulatedLine(
+            _clients(address, key), made, stations, Takt(takt, boards, reviewed), names_reviewers=key is None
+        )
         line.prepare()
         page = stack.enter_context(_dashboard(settings)) if dashboard else None
         if not json_:

@@ -81,14 +81,25 @@ class SimulatedLine:
         source: of the boards.
         stations: how many, each on a line of its own, `LINE-1` with `AOI-1` and so on.
         takt: how fast.
+        names_reviewers: whether reviewers give their names; the service takes none beside a key, whose own name counts.
     """
 
-    def __init__(self, client: Callable[[], Client], source: BoardSource, stations: int, takt: Takt) -> None:
+    def __init__(
+        self,
+        client: Callable[[], Client],
+        source: BoardSource,
+        stations: int,
+        takt: Takt,
+        *,
+        names_reviewers: bool = True,
+    ) -> None:
         self._client, self._source, self._takt = client, source, takt
+        self._names_reviewers = names_reviewers
         self.reports = tuple(StationReport(f"AOI-{n}", f"LINE-{n}") for n in range(1, stations + 1))
         self.reviewed: Counter[Disposition] = Counter()
         self._to_review: queue.Queue[tuple[Inspection, MadeBoard]] = queue.Queue()
         self._stop = threading.Event()
+        self._all_made = threading.Event()
         self._failed: list[BaseException] = []
 
     def prepare(self) -> None:
@@ -103,7 +114,7 @@ class SimulatedLine:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Stations work while the block runs; at its end each finishes the board in its hands."""
+        """Stations work while the block runs; at its end each finishes the board in its hands, and reviewers theirs."""
         stations = [threading.Thread(target=self._guarded, args=(self._work, n)) for n in range(len(self.reports))]
         reviewers = [threading.Thread(target=self._guarded, args=(self._review, name)) for name in REVIEWERS]
         for thread in (*stations, *reviewers):
@@ -113,7 +124,10 @@ class SimulatedLine:
             yield
         finally:
             self._stop.set()
-            for thread in (*stations, *reviewers):
+            for thread in stations:
+                thread.join()
+            self._all_made.set()
+            for thread in reviewers:
                 thread.join()
         if self._failed:
             raise self._failed[0]
@@ -179,16 +193,16 @@ class SimulatedLine:
     def _review(self, reviewer: str) -> None:
         lot = random.Random(reviewer)
         with self._client() as client:
-            while not self._stop.is_set():
+            while True:
                 try:
-                    found, board = self._to_review.get(timeout=0.2)
+                    found, board = self._to_review.get(timeout=0.1)
                 except queue.Empty:
+                    if self._all_made.is_set():
+                        return
                     continue
-                if lot.random() >= (AUDITED if found["call"] == Call.PASS else 1.0) * self._takt.reviewed:
-                    continue
-                if self._stop.wait(lot.uniform(*REVIEW_SECONDS)):
-                    return
-                self.reviewed.update(self._judge(client, reviewer, found, board))
+                if lot.random() < (AUDITED if found["call"] == Call.PASS else 1.0) * self._takt.reviewed:
+                    self._stop.wait(lot.uniform(*REVIEW_SECONDS))  # what is left at the end is judged at once
+                    self.reviewed.update(self._judge(client, reviewer, found, board))
 
     def _judge(self, client: Client, reviewer: str, found: Inspection, board: MadeBoard) -> list[Disposition]:
         """By what the board was made with."""
@@ -208,7 +222,7 @@ class SimulatedLine:
                 }
                 for detection, hit in zip(detections, hits, strict=True)
             ]
-        client.judge(*judgements, reviewer=reviewer)
+        client.judge(*judgements, reviewer=reviewer if self._names_reviewers else None)
         return [Disposition(judgement["disposition"]) for judgement in judgements]
 
 
