@@ -47,13 +47,11 @@ class Address:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def require_free(host: str, port: int) -> None:
-    """Raises SettingsError unless a server could listen there now."""
+def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
+    """A socket that takes connections there; raises SettingsError if none can."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=backlog)
     except (OSError, UnicodeError) as error:
         # UnicodeError: what can be no host name at all, such as `a..b`.
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
@@ -62,6 +60,11 @@ def require_free(host: str, port: int) -> None:
             where=f"{host}:{port}",
             fix="choose another with --host or --port, or end the program that has it",
         ) from error
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises SettingsError unless a server could listen there now."""
+    listen(host, port).close()
 
 
 def free_port(first: int, tries: int = 50) -> int:

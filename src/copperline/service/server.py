@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from types import FrameType
 import uvicorn
 
 from copperline.delivery.courier import Courier
-from copperline.errors import SettingsError
 from copperline.inspection import Detector
 from copperline.line import LineInspector
 from copperline.line.inspector import INSPECTION_COMPLETED
+from copperline.local_server import listen
 from copperline.service import logs
 from copperline.service.app import create_app
 from copperline.service.security import require_keys
@@ -76,7 +75,7 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
     """
     if server.tls is not None:
         server.tls.check()
-    with _socket(server) as listener, logs.on_stderr(settings.service_log):
+    with listen(server.host, server.port, _BACKLOG) as listener, logs.on_stderr(settings.service_log):
         engine = open_warehouse(settings.warehouse, timeout_s=BUSY_S)
         try:
             require_keys(engine, server.host, open_to_network=server.open_to_network)
@@ -106,23 +105,6 @@ def serve(settings: Settings, server: Server, *, listening: Callable[[str], None
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             engine.dispose()
-
-
-@contextmanager
-def _socket(server: Server) -> Iterator[socket.socket]:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: what can be no host name at all, such as `a..b`.
-        reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise SettingsError(
-            f"expected an address that can be listened on, found that it cannot ({reason})",
-            where=f"{server.host}:{server.port}",
-            fix="choose another with --host or --port, or end the program that has it",
-        ) from error
-    with listener:
-        yield listener
 
 
 @contextmanager

@@ -1,7 +1,4 @@
-"""A client of the HTTP service, thin over httpx.
-
-What comes back are the service's JSON documents as they are; the types here name their members.
-"""
+"""`Client`: each request of the service as a method, tried again where that does no harm."""
 
 from __future__ import annotations
 
@@ -15,108 +12,21 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NotRequired, Self, TypedDict, cast
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 import httpx
 
+from copperline.client.documents import Inspection, Judgement, Reference, Station
 from copperline.errors import ServiceError
 from copperline.files import read_whole
-from copperline.taxonomy import Call, Disposition
+from copperline.taxonomy import Call
 
 # Waits before tries: full jitter over a doubling time, so that many clients do not come back at the same moment.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 20.0
 # What a service may ask for with Retry-After before the client gives in to its own patience.
 _LONGEST_RETRY_AFTER_S = 60.0
 _TRY_AGAIN = frozenset({429, 503, 504})
-
-Box = tuple[float, float, float, float]
-
-
-class ModelName(TypedDict):
-    """Which model version inspected."""
-
-    name: str
-    version: str
-
-
-class ImageIdentity(TypedDict):
-    """An image by the SHA-256 of its file; sizes in px, null where they are not known."""
-
-    sha256: str
-    width: int | None
-    height: int | None
-    reference_id: str | None
-
-
-# `class` is a word of Python, so this one cannot be written as a class.
-Detection = TypedDict(
-    "Detection",
-    {"inference_id": str, "class": str, "severity": str | None, "confidence": float, "box": list[float] | None},
-)
-
-
-class Inspection(TypedDict):
-    """One image pair through one model version. `new` is there in the answer to `inspect` alone."""
-
-    inspection_id: str
-    board_id: str
-    inspected_at: str
-    station_id: str
-    line_id: str | None
-    product_type: str | None
-    panel_id: str | None
-    simulated: bool
-    call: Literal["PASS", "FAIL", "WITHHELD"]
-    registration_score: float | None
-    latency_ms: float
-    model: ModelName
-    operating_point: dict[str, Any]
-    image: ImageIdentity
-    reference: ImageIdentity | None
-    conditioning: dict[str, Any] | None
-    brightness: float | None
-    contrast: float | None
-    detections: list[Detection]
-    new: NotRequired[bool]
-
-
-class Judgement(TypedDict):
-    """What a person decided; `box` is x1, y1, x2, y2 in px of the test image."""
-
-    inspection_id: str
-    disposition: Disposition | Literal["CONFIRMED", "FALSE_CALL", "ESCAPE"]
-    inference_id: NotRequired[str]
-    corrected_class: NotRequired[str]
-    box: NotRequired[Box]
-    note: NotRequired[str]
-
-
-class Reference(TypedDict):
-    """A version of a product's golden image."""
-
-    reference_id: str
-    product_type: str
-    revision: str
-    version: int
-    image_sha256: str
-    width: int
-    height: int
-    conditioning: dict[str, Any] | None
-    opportunities: int | None
-    created_at: str
-    created_by: str
-    retired_at: str | None
-    note: str | None
-
-
-class Station(TypedDict):
-    """A station of the line."""
-
-    station_id: str
-    line_id: str | None
-    first_seen_at: str
-    last_seen_at: str
 
 
 class Client:

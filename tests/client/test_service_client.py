@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from copperline import client as module
-from copperline.client import Client, _pause
+from copperline.client import Client
+from copperline.client import service_client as module
+from copperline.client.service_client import _pause
 from copperline.errors import DataError, ServiceError
 
 
