@@ -95,7 +95,7 @@ def _allowed(request: Request) -> str:
 def _of_fields(error: RequestValidationError) -> Problem:
     found = error.errors()
     errors = [
-        {"field": ".".join(_clean(str(part)) for part in one["loc"]), "problem": _clean(one["msg"])}
+        {"field": ".".join(_clean(str(part)) for part in one["loc"]), "problem": _clean(_words(one["msg"]))}
         for one in found[:_MOST_ERRORS]
     ]
     first = f"{errors[0]['field']}: {errors[0]['problem']}" if errors else "see `errors`"
@@ -106,6 +106,11 @@ def _of_fields(error: RequestValidationError) -> Problem:
         f"expected what /openapi.json describes, found another; {first}",
         errors=errors,
     )
+
+
+def _words(message: str) -> str:
+    """FastAPI's own message names its class."""
+    return "expected a file, found a text; send it as a file of the form" if "UploadFile" in message else message
 
 
 def _clean(text: str) -> str:
