@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from copperline.errors import SettingsError
 
@@ -101,9 +102,16 @@ def served(
         SettingsError: it did not come up.
     """
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with ended_afterwards(process, stop_seconds):
         wait_until_healthy(process, health_url, by_hand=by_hand, seconds=start_seconds)
         yield process
+
+
+@contextmanager
+def ended_afterwards(process: subprocess.Popen[Any], stop_seconds: float) -> Iterator[None]:
+    """Asks the process to end when the block does, and makes it end if it has not after so many seconds."""
+    try:
+        yield
     finally:
         process.terminate()
         try:
@@ -113,7 +121,7 @@ def served(
             process.wait()
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], url: str, *, by_hand: str, seconds: float = 60.0) -> None:
+def wait_until_healthy(process: subprocess.Popen[Any], url: str, *, by_hand: str, seconds: float = 60.0) -> None:
     """Returns when the server answers; raises SettingsError when it has ended or the time is over."""
     deadline = time.monotonic() + seconds
     while True:

@@ -14,7 +14,7 @@ from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.evaluation.clean_boards import clean_board
 from copperline.reference import register
-from copperline.warehouse.simulated import PRODUCTS
+from copperline.warehouse.simulated import OPPORTUNITIES
 
 MOST_DEFECTS = 2
 
@@ -49,7 +49,7 @@ class BoardSource(Protocol):
 
 
 class DrawnBoards:
-    """Drawn boards of as many products as there are stations, at most six.
+    """Drawn boards of as many products as there are stations, at most four.
 
     Args:
         run: goes into the boards' ids, so that two simulations do not make the same boards.
@@ -59,7 +59,7 @@ class DrawnBoards:
     """
 
     def __init__(self, stations: int, *, run: str, defective: float, seed: int = 0, size: int = 640) -> None:
-        names = sorted({product for products in PRODUCTS.values() for product in products})
+        names = list(OPPORTUNITIES)
         self._products = {
             name: Product(seed, index, size) for index, name in enumerate(names[: max(1, min(stations, len(names)))])
         }

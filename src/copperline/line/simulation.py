@@ -20,10 +20,11 @@ from copperline.detections import Detections, box_iou
 from copperline.errors import ServiceError
 from copperline.line.simulated_boards import BoardSource, MadeBoard
 from copperline.taxonomy import Call, Disposition
+from copperline.warehouse.simulated import OPPORTUNITIES
 
 # A reviewer needs some time for a board, and passed boards are audited by lot.
 REVIEW_SECONDS = (0.5, 2.0)
-AUDITED = 0.05
+AUDITED = 0.2
 REVIEWERS = ("simulated: ana", "simulated: ben")
 _SAME_PLACE = 0.2  # overlap (IoU) of a detection with a label
 _LATENCIES = 10_000
@@ -110,7 +111,12 @@ class SimulatedLine:
                     reference for reference in client.references(product_type=product) if not reference["revision"]
                 ]
                 if not in_use or in_use[0]["image_sha256"] != hashlib.sha256(image).hexdigest():
-                    client.add_reference(image, product_type=product, note="of a simulated line")
+                    client.add_reference(
+                        image,
+                        product_type=product,
+                        opportunities=OPPORTUNITIES.get(product),
+                        note="of a simulated line",
+                    )
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from copperline.local_server import free_port, served
+from copperline.errors import SettingsError
+from copperline.local_server import ended_afterwards, wait_until_healthy
 from copperline.settings import Settings
 
-FIRST_PORT = 8100
+# What it has accepted it finishes first.
+STOP_SECONDS = 30.0
 
 
 @contextmanager
@@ -20,11 +23,19 @@ def running_service(settings: Settings, *, model: str = "champion") -> Iterator[
     Raises:
         SettingsError: it did not come up.
     """
-    port = free_port(FIRST_PORT)
-    address = f"http://127.0.0.1:{port}"
-    workspace = str(settings.workspace.absolute())
-    command = [sys.executable, "-m", "copperline", "serve", "--port", str(port), "--model", model]
-    environment = {**os.environ, "COPPERLINE_WORKSPACE": workspace}
     by_hand = f"copperline serve --model {model} --workspace {settings.workspace}"
-    with served(command, environment, f"{address}/readyz", by_hand=by_hand, stop_seconds=30):
-        yield address
+    # The system chooses the port: one that is free now may be taken when the service comes to listen.
+    command = [sys.executable, "-m", "copperline", "serve", "--port", "0", "--model", model]
+    environment = {**os.environ, "COPPERLINE_WORKSPACE": str(settings.workspace.absolute())}
+    with (
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process,
+        ended_afterwards(process, STOP_SECONDS),
+    ):
+        assert process.stdout is not None
+        words = process.stdout.readline().split()  # `Service: URL ...`, or nothing if it has ended
+        if len(words) < 2:
+            raise SettingsError("expected the service to start, found that it does not", fix=f"run `{by_hand}`")
+        wait_until_healthy(process, f"{words[1]}/readyz", by_hand=by_hand)
+        yield words[1]
