@@ -1,4 +1,4 @@
-"""Messages have the shape that is written down here, from general knowledge of IPC-2591: no certificate."""
+"""Messages have the shape that is written down here, after the classes of the public CFX SDK: no certificate."""
 
 from __future__ import annotations
 
@@ -51,12 +51,18 @@ MEASUREMENT = an_object(
     **{"$type": {"const": "CFX.Structures.NumericMeasurement, CFX"}},
     UniqueIdentifier=TEXT,
     MeasurementName=TEXT,
-    MeasuredValue={"type": "number"},
-    MeasuredValueUnits=TEXT,
+    MeasuredValue=an_object(
+        Value={"type": "number"},
+        ValueUnits=TEXT,
+        ExpectedValue=NULL,
+        ExpectedValueUnits=NULL,
+        MinimumAcceptableValue=NULL,
+        MaximumAcceptableValue=NULL,
+    ),
     TimeRecorded=TIME,
     Sequence={"type": "integer", "minimum": 1},
     Result=RESULT,
-    CRDs=MAYBE_TEXT,
+    Components=NULL,
 )
 INSPECTION = an_object(
     UniqueIdentifier=TEXT,
@@ -66,7 +72,7 @@ INSPECTION = an_object(
     TestProcedure=MAYBE_TEXT,
     Comments=MAYBE_TEXT,
     Result=RESULT,
-    Error=NULL,
+    Error=MAYBE_TEXT,
     DefectsFound=a_list(DEFECT),
     Symptoms=a_list({}),
     Measurements=a_list(MEASUREMENT),
@@ -86,7 +92,7 @@ SCHEMA = an_object(
         SamplingInformation=an_object(SamplingMethod=TEXT, LotSize={}, SampleSize={}),
         Inspector=an_object(
             OperatorIdentifier=TEXT,
-            ActorType={"enum": ["Human", "Robot"]},
+            ActorType={"enum": ["Human", "Robot", "RemoteSystem"]},
             LastName=MAYBE_TEXT,
             FirstName=MAYBE_TEXT,
             LoginName=MAYBE_TEXT,
@@ -136,7 +142,7 @@ def test_a_withheld_board_is_neither_passed_nor_failed(payload: Payload) -> None
     message = checked(units_inspected("E1", payload("B1", call="WITHHELD", detections=[])))
     (unit,) = message["MessageBody"]["InspectedUnits"]
     assert {unit["OverallResult"], unit["Inspections"][0]["Result"]} == {"Error"}
-    assert "awaits a person's review" in unit["Inspections"][0]["Comments"]
+    assert "awaits a person's review" in unit["Inspections"][0]["Error"]
 
 
 def test_a_passed_board_of_which_little_is_known(payload: Payload) -> None:

@@ -1,7 +1,7 @@
 """Inspections shaped like the message UnitsInspected of IPC-2591 (CFX).
 
-Shaped like it, from what is generally known of the standard: not checked against its text or its SDK, and not
-certified. docs/integration.md says what that means for a plant.
+Shaped like it: the members are those of the classes in the public SDK of CFX. Not checked against the standard's text,
+and not certified. docs/integration.md says what that means for a plant.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _unit(given: _Inspection) -> dict[str, Any]:
                 "TestProcedure": f"{given.model.name} {given.model.version}",
                 "Comments": _comments(given),
                 "Result": result,
-                "Error": None,
+                "Error": _WHY_WITHHELD if given.call == "WITHHELD" else None,
                 "DefectsFound": [_defect(detection) for detection in given.detections],
                 "Symptoms": [],
                 "Measurements": _measurements(given),
@@ -132,8 +132,7 @@ def _unit(given: _Inspection) -> dict[str, Any]:
 
 
 def _comments(given: _Inspection) -> str | None:
-    told = [_WHY_WITHHELD] if given.call == "WITHHELD" else []
-    told += [f"Panel {given.panel_id}."] if given.panel_id else []
+    told = [f"Panel {given.panel_id}."] if given.panel_id else []
     told += [f"Product {given.product_type}."] if given.product_type else []
     told += ["Simulated: line, product or board are made up."] if given.simulated else []
     return " ".join(told) or None
@@ -173,13 +172,19 @@ def _measurements(given: _Inspection) -> list[dict[str, Any]]:
             "$type": "CFX.Structures.NumericMeasurement, CFX",
             "UniqueIdentifier": f"{given.inspection_id} {name}",
             "MeasurementName": name,
-            "MeasuredValue": value,
-            "MeasuredValueUnits": unit,
+            "MeasuredValue": {
+                "Value": value,
+                "ValueUnits": unit,
+                "ExpectedValue": None,
+                "ExpectedValueUnits": None,
+                "MinimumAcceptableValue": None,
+                "MaximumAcceptableValue": None,
+            },
             "TimeRecorded": given.inspected_at.isoformat(),
             "Sequence": position,
             # It was measured; whether it is good is not judged.
             "Result": "Passed",
-            "CRDs": None,
+            "Components": None,
         }
         for position, (name, value, unit) in enumerate(measured, start=1)
     ]
