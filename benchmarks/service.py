@@ -3,6 +3,7 @@
     python benchmarks/service.py latency              # 20 requests/s of 640 px pairs for 60 s, sent by a plan
     python benchmarks/service.py latency --tool wrk   # the same pace by wrk, which shares no code with us
     python benchmarks/service.py kills                # 20,000 requests, the service killed (-9) ten times meanwhile
+    python benchmarks/service.py --warehouse postgresql+pg8000://... latency    # on an empty database, instead of SQLite
 
 Boards are drawn, 640 px, 25 pairs of four products under ever new ids; each request brings image and reference. The
 service is `copperline serve` in a workspace of its own, with the shipped model.
@@ -85,6 +86,7 @@ class Service:
     """`copperline serve` as a process that can be killed and started again on the same port and workspace."""
 
     workspace: Path
+    warehouse: str
     port: int = field(default_factory=lambda: free_port(18_100))
     process: subprocess.Popen[bytes] | None = None
 
@@ -96,7 +98,11 @@ class Service:
         words = ["serve", "--port", str(self.port), "--workspace", str(self.workspace), "--model", "builtin:deeppcb"]
         with (self.workspace / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "copperline", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [sys.executable, "-m", "copperline", *words],
+                env={**os.environ, "COPPERLINE_WAREHOUSE_URL": self.warehouse},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         wait_until_healthy(self.process, f"{self.url}/readyz", by_hand="copperline serve")
 
@@ -117,9 +123,9 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
+def service(warehouse: str | None) -> Iterator[Service]:
     folder = Path(tempfile.mkdtemp(prefix="copperline-service-"))
-    server = Service(folder)
+    server = Service(folder, warehouse or f"sqlite:///{folder / 'warehouse.db'}")
     try:
         server.start()
         yield server
@@ -161,9 +167,9 @@ def send_by_plan(
     return latencies, statuses
 
 
-def measure_latency(rate: float, seconds: float) -> dict[str, object]:
+def measure_latency(warehouse: str | None, rate: float, seconds: float) -> dict[str, object]:
     pairs = drawn_pairs()
-    with service() as server:
+    with service(warehouse) as server:
         send_by_plan(server.url, pairs, rate, WARM_UP / rate, "warm-up")
         before = server.resident_mib()
         latencies, statuses = send_by_plan(server.url, pairs, rate, seconds, "run")
@@ -199,14 +205,14 @@ end
 """
 
 
-def measure_with_wrk(rate: float, seconds: float) -> dict[str, object]:
+def measure_with_wrk(warehouse: str | None, rate: float, seconds: float) -> dict[str, object]:
     """wrk waits for an answer before its next request, so its pace is only about `rate`."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt install wrk")
     connections, pair = 4, drawn_pairs(1)[0]
     head, tail = multipart(pair, "BOARD-ID-HERE").split(b"BOARD-ID-HERE")
     mean_ms = max(1, int(1000 * connections / rate / 2 - 5))
-    with service() as server, tempfile.TemporaryDirectory() as folder:
+    with service(warehouse) as server, tempfile.TemporaryDirectory() as folder:
         send_by_plan(server.url, [pair], rate, WARM_UP / rate, "warm-up")
         script = Path(folder) / "load.lua"
         text = WRK.replace("BOUNDARY", BOUNDARY).replace("DELAY", str(mean_ms))
@@ -221,7 +227,7 @@ def lua_bytes(data: bytes) -> str:
     return '"' + "".join(f"\\{byte:03d}" for byte in data) + '"'
 
 
-def measure_kills(requests: int, kills: int, clients: int) -> dict[str, object]:
+def measure_kills(warehouse: str | None, requests: int, kills: int, clients: int) -> dict[str, object]:
     pairs = drawn_pairs()
     answered: dict[str, str] = {}
     restarts: list[float] = []
@@ -229,7 +235,7 @@ def measure_kills(requests: int, kills: int, clients: int) -> dict[str, object]:
     numbers = iter(range(requests))
     lock = threading.Lock()
 
-    with service() as server:
+    with service(warehouse) as server:
 
         def work() -> None:
             with Client(server.url, timeout_s=20, retries=40) as client:
@@ -266,7 +272,7 @@ def measure_kills(requests: int, kills: int, clients: int) -> dict[str, object]:
                 time.sleep(0.2)
         seconds = time.monotonic() - begin
         server.stop()
-        checked = check_rows(server.workspace, answered)
+        checked = check_rows(server.warehouse, answered)
     longest = max(memory, key=len)
     return {
         "requests": requests,
@@ -279,9 +285,9 @@ def measure_kills(requests: int, kills: int, clients: int) -> dict[str, object]:
     }
 
 
-def check_rows(workspace: Path, answered: dict[str, str]) -> dict[str, object]:
+def check_rows(warehouse: str, answered: dict[str, str]) -> dict[str, object]:
     """What the warehouse has, against what clients were told."""
-    engine = open_warehouse(f"sqlite:///{workspace / 'warehouse.db'}")
+    engine = open_warehouse(warehouse)
     with read_transaction(engine) as connection:
         rows = connection.execute(
             select(inspections.c.board_id, inspections.c.inspection_id, inspections.c.defect_count)
@@ -292,7 +298,9 @@ def check_rows(workspace: Path, answered: dict[str, str]) -> dict[str, object]:
             .all()
         )
         wrong = differences(connection)
-        damage = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
+        sound = None
+        if engine.dialect.name == "sqlite":
+            sound = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
     engine.dispose()
     found = Counter(row.board_id for row in rows)
     return {
@@ -301,12 +309,13 @@ def check_rows(workspace: Path, answered: dict[str, str]) -> dict[str, object]:
         "answers_that_name_another_row": sum(answered.get(row.board_id) != row.inspection_id for row in rows),
         "inspections_without_all_detections": sum(logged.get(r.inspection_id, 0) != r.defect_count for r in rows),
         "counts_that_differ_from_a_recount": len(wrong),
-        "integrity": damage,
+        "integrity": sound,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--warehouse", help="SQLAlchemy URL of an empty database; default: SQLite")
     ways = parser.add_subparsers(dest="way", required=True)
     latency = ways.add_parser("latency")
     latency.add_argument("--rate", type=float, default=20.0, help="requests a second")
@@ -319,11 +328,11 @@ def main() -> None:
     chosen = parser.parse_args()
     os.environ.pop("COPPERLINE_WORKSPACE", None)
     if chosen.way == "kills":
-        found = measure_kills(chosen.requests, chosen.kills, chosen.clients)
+        found = measure_kills(chosen.warehouse, chosen.requests, chosen.kills, chosen.clients)
     elif chosen.tool == "wrk":
-        found = measure_with_wrk(chosen.rate, chosen.seconds)
+        found = measure_with_wrk(chosen.warehouse, chosen.rate, chosen.seconds)
     else:
-        found = measure_latency(chosen.rate, chosen.seconds)
+        found = measure_latency(chosen.warehouse, chosen.rate, chosen.seconds)
     print(json.dumps(found, indent=2))
 
 

@@ -11,7 +11,6 @@ from copperline.dashboard import session
 from copperline.dashboard.alert_view import show_alerts
 from copperline.dashboard.board_table import board_table
 from copperline.dashboard.charts_plant import confidence_chart, pareto_chart, rate_grid, trend_chart
-from copperline.dashboard.exports import csv_bytes
 from copperline.dashboard.failures import empty_state, failures_shown, plain
 from copperline.dashboard.filters import View, choose, inspected, name_or_unknown, period_text
 from copperline.dashboard.operating_points import operating_point
@@ -30,6 +29,7 @@ from copperline.dashboard.traced import (
     readable,
     value_text,
 )
+from copperline.delivery.table_files import csv_bytes
 from copperline.quality import Rate
 from copperline.taxonomy import Disposition
 from copperline.warehouse import (
