@@ -3,7 +3,7 @@
     python benchmarks/service.py latency              # 20 requests/s of 640 px pairs for 60 s, sent by a plan
     python benchmarks/service.py latency --tool wrk   # the same pace by wrk, which shares no code with us
     python benchmarks/service.py kills                # 20,000 requests, the service killed (-9) ten times meanwhile
-    python benchmarks/service.py --warehouse postgresql+pg8000://... latency    # on an empty database, instead of SQLite
+    python benchmarks/service.py --warehouse postgresql+pg8000://... latency   # an empty database instead of SQLite
 
 Boards are drawn, 640 px, 25 pairs of four products under ever new ids; each request brings image and reference. The
 service is `copperline serve` in a workspace of its own, with the shipped model.

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copperline.delivery.cfx import units_inspected
-from copperline.delivery.sinks import trial_event
+from copperline.delivery.opening import trial_event
 from copperline.errors import DataError
 from copperline.sink_settings import WebhookSink
 

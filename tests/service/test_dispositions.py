@@ -105,7 +105,7 @@ def test_what_is_no_json_is_refused(service: Any, body: bytes) -> None:
 
 
 def test_a_key_signs_with_its_own_name(failed: dict[str, Any]) -> None:
-    from copperline.access.keys import Principal, Scope
+    from copperline.access.principals import Principal, Scope
     from copperline.service.problems import Problem
     from copperline.service.routes.dispositions import _reviewer
 

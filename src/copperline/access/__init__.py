@@ -12,8 +12,6 @@ from copperline.access.audit import (
 from copperline.access.keys import (
     Key,
     KeyRing,
-    Principal,
-    Scope,
     create_key,
     find,
     keys_exist,
@@ -22,6 +20,7 @@ from copperline.access.keys import (
     scope_text,
     see_key_used,
 )
+from copperline.access.principals import Principal, Scope
 from copperline.access.timeline import Entry, timeline
 
 __all__ = [

@@ -11,15 +11,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
+from copperline.access.principals import Principal
 from copperline.warehouse import ReferenceRecord, write_transaction
 from copperline.warehouse.line_tables import audit_log
-
-if TYPE_CHECKING:
-    from copperline.access.keys import Principal
 
 _LONGEST = 255
 

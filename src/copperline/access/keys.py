@@ -14,12 +14,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Literal
 
 from sqlalchemy import Engine, RowMapping, func, insert, or_, select, update
 
 from copperline.access.audit import Action, record_in
+from copperline.access.principals import Principal, Scope
 from copperline.errors import NotFoundError, SettingsError
 from copperline.warehouse import place, read_transaction, write_transaction
 from copperline.warehouse.line_tables import api_keys
@@ -28,29 +28,6 @@ _TEXT = re.compile(r"cpl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 _LONGEST_NAME = 255
 
 State = Literal["valid", "revoked", "expired"]
-
-
-class Scope(StrEnum):
-    """What a key is good for. None includes another: who promotes models is not by that a reviewer."""
-
-    INSPECT = "inspect"
-    REVIEW = "review"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks.
-
-    Attributes:
-        name: for logs and as the reviewer of dispositions.
-        scopes: what they may do.
-        key_id: of their key; None: nobody needs one here.
-    """
-
-    name: str
-    scopes: frozenset[Scope] = frozenset()
-    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

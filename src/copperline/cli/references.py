@@ -57,7 +57,7 @@ def add(
 ) -> None:
     """Check images of golden boards against each other, and make the best one the product's next version."""
     from copperline.access.audit import audit_reference_added
-    from copperline.access.keys import Principal
+    from copperline.access.principals import Principal
     from copperline.inspection import Detector
     from copperline.progress import progress
     from copperline.settings import account
@@ -185,7 +185,7 @@ def show(
 def retire(reference_id: IdArgument, workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """Take a version out of use; the one before it counts again. Inspections keep naming it."""
     from copperline.access.audit import audit_reference_retired
-    from copperline.access.keys import Principal
+    from copperline.access.principals import Principal
     from copperline.settings import account
     from copperline.warehouse import current_reference, open_warehouse, retire_reference
 
@@ -219,7 +219,7 @@ def import_(
 ) -> None:
     """Add a folder of golden images, one for each product, without a check; those that are there already are left."""
     from copperline.access.audit import audit_reference_added
-    from copperline.access.keys import Principal
+    from copperline.access.principals import Principal
     from copperline.progress import progress
     from copperline.settings import account
     from copperline.stage import Stage

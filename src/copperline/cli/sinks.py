@@ -21,7 +21,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the sink in copperlin
 @app.command("list")
 def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """List the sinks with what each still has to be told, and why the last try failed."""
-    from copperline.delivery.sinks import destination
+    from copperline.delivery.opening import destination
     from copperline.warehouse import open_warehouse
     from copperline.warehouse.outbox import Backlog, backlogs
 
@@ -80,7 +80,7 @@ def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
 @app.command("test")
 def test_(name: NameArgument, workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """Send one event that says it is a trial, now, and tell what came back; exit status 1 if it was not taken."""
-    from copperline.delivery.sinks import destination, open_sink, trial_event
+    from copperline.delivery.opening import destination, open_sink, trial_event
     from copperline.warehouse import open_warehouse
 
     settings = settings_for(workspace)

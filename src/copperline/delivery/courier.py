@@ -12,7 +12,8 @@ from typing import Self
 
 from sqlalchemy import Engine
 
-from copperline.delivery.sinks import Sink, open_sink
+from copperline.delivery.opening import open_sink
+from copperline.delivery.sinks import Sink
 from copperline.errors import CopperlineError
 from copperline.settings import Settings
 from copperline.warehouse.outbox import Claim, Failure, backoff, claim_due, prune_delivered, settle

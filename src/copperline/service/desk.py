@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 
-from copperline.access.keys import Principal
+from copperline.access.principals import Principal
 from copperline.line import Answer, InspectionDocument, LineInspector, Submission
 from copperline.service.lane import Job, Lane
 from copperline.service.metrics import Metrics

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from copperline.access.keys import Principal
+from copperline.access.principals import Principal
 from copperline.line import InspectionDocument
 from copperline.service.fields import Name
 from copperline.service.openapi import problems

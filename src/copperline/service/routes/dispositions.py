@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from copperline.access.audit import audit_review
-from copperline.access.keys import Principal, Scope
+from copperline.access.principals import Principal, Scope
 from copperline.errors import NotFoundError
 from copperline.service.openapi import problems
 from copperline.service.pieces import Pieces, PiecesOf

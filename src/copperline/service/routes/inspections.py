@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, Header, Path, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
-from copperline.access.keys import Principal, Scope
+from copperline.access.principals import Principal, Scope
 from copperline.line import InspectionDocument, Submission
 from copperline.service.desk import request_key
 from copperline.service.fields import IdempotencyKey, Key, Name, NameOrEmpty

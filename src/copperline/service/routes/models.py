@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from copperline.access.audit import audit_promotion
-from copperline.access.keys import Principal, Scope
+from copperline.access.principals import Principal, Scope
 from copperline.errors import ModelError
 from copperline.registry import catalogue, promote_model
 from copperline.service.openapi import problems

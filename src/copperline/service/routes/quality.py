@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from copperline.access.keys import Principal
+from copperline.access.principals import Principal
 from copperline.quality import Rate, pareto
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf

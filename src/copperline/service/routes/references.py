@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Request, Response, UploadFile
 
 from copperline.access.audit import audit_reference_added, audit_reference_retired
-from copperline.access.keys import Principal, Scope
+from copperline.access.principals import Principal, Scope
 from copperline.errors import DataError, NotFoundError, SettingsError
 from copperline.files import read_whole
 from copperline.reference import Recipe

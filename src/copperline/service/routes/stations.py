@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from copperline.access.keys import Principal
+from copperline.access.principals import Principal
 from copperline.service.openapi import problems
 from copperline.service.pieces import PiecesOf
 from copperline.service.schemas import StationDocument, StationsDocument
