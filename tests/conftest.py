@@ -1,4 +1,7 @@
-"""What tests of several packages share: the command line in this process, and a workspace that the real demo made."""
+"""What tests of several packages share: the command line in this process, and a workspace that the real demo made.
+
+Also which of them run in one process when `--dist loadgroup` shares them out.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,55 @@ from copperline.data.synthetic import write_synthetic_dataset
 # The same examples in every run: a failure is a failure for everybody.
 hypothesis.settings.register_profile("copperline", derandomize=True)
 hypothesis.settings.load_profile("copperline")
+
+# Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
+# so that no process has a long one left when the others are done.
+TOGETHER = {
+    "browser": (
+        "tests/dashboard/in_browser/",
+        "tests/dashboard/test_sign_in_browser.py",
+        "tests/dashboard/test_vision_lab_in_browser.py",
+    ),
+    "demo": (
+        "tests/workflows/test_demo.py",
+        "tests/cli/test_commands.py",
+        "tests/cli/test_errors.py",
+        "tests/cli/test_readme.py",
+        "tests/cli/test_shipped_models.py",
+        "tests/cli/test_two_processes.py",
+    ),
+}
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that run in one process with this one: a group, or those of its file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group, files in TOGETHER.items() if file.startswith(files)), file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups first, doctests last: they take no time, and fill what is left of it evenly."""
+    order = {group: place for place, group in enumerate(TOGETHER)}
+
+    def place(item: pytest.Item) -> int:
+        return order.get(group_of(item.nodeid), len(order) + item.nodeid.startswith("src/"))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out by `group_of`: pytest-xdist 3.8 cannot tell pytest 9.2 of its own mark `xdist_group`."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of the collection, not the files with most tests first
+    return ByGroup(config, log)
 
 
 def pytest_sessionstart() -> None:

@@ -12,8 +12,6 @@ import pytest
 pytest.importorskip("streamlit")
 pytest.importorskip("oidc_provider_mock", reason="the provider of these tests is not installed")
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 USERS = (
     {"sub": "ann", "email": "Ann@Plant.example", "email_verified": True},
     {"sub": "bo", "email": "bo@plant.example", "email_verified": True},

@@ -17,8 +17,6 @@ from copperline.inspection import Detector
 from copperline.registry import Registry, card_measurements, read_run
 from copperline.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 CONTRACT = {
     "source",
     "train_images",
