@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from copperline import mlflow_store
 from copperline.data.synthetic import write_synthetic_dataset
 
 # The same examples in every run: a failure is a failure for everybody.
@@ -38,6 +40,7 @@ TOGETHER = {
         "tests/workflows/test_demo.py",
         "tests/cli/test_commands.py",
         "tests/cli/test_errors.py",
+        "tests/cli/test_evaluate.py",
         "tests/cli/test_readme.py",
         "tests/cli/test_shipped_models.py",
         "tests/cli/test_two_processes.py",
@@ -88,6 +91,21 @@ def pytest_sessionstart() -> None:
         name, flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, get_flags, request))
         if not flags & up:
             fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", name, flags | up))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's tables take a second to make: they are made once in this process, and copied for each new workspace."""
+    build, empty = mlflow_store._build, tmp_path_factory.mktemp("store") / "registry.db"
+
+    def copied(file: Path, uri: str) -> None:
+        if not empty.exists():
+            build(empty, f"sqlite:///{empty}")
+        shutil.copyfile(empty, file)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mlflow_store, "_build", copied)
+        yield
 
 
 @dataclass(frozen=True)
