@@ -1,15 +1,19 @@
-"""What tests of several packages share: the command line in this process, and a workspace that the real demo made."""
+"""What tests of several packages share: the command line in this process, and a workspace that the real demo made.
+
+Also which of them run in one process when `--dist loadgroup` shares them out.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,62 @@ from typing import Any
 import hypothesis
 import pytest
 
+from copperline import mlflow_store
 from copperline.data.synthetic import write_synthetic_dataset
 
 # The same examples in every run: a failure is a failure for everybody.
 hypothesis.settings.register_profile("copperline", derandomize=True)
 hypothesis.settings.load_profile("copperline")
+
+# Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
+# so that no process has a long one left when the others are done.
+TOGETHER = {
+    "browser": (
+        "tests/dashboard/in_browser/",
+        "tests/dashboard/test_sign_in_browser.py",
+        "tests/dashboard/test_vision_lab_in_browser.py",
+    ),
+    "demo": (
+        "tests/workflows/test_demo.py",
+        "tests/cli/test_commands.py",
+        "tests/cli/test_errors.py",
+        "tests/cli/test_evaluate.py",
+        "tests/cli/test_readme.py",
+        "tests/cli/test_shipped_models.py",
+        "tests/cli/test_two_processes.py",
+    ),
+}
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that run in one process with this one: a group, or those of its file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group, files in TOGETHER.items() if file.startswith(files)), file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups first, doctests last: they take no time, and fill what is left of it evenly."""
+    order = {group: place for place, group in enumerate(TOGETHER)}
+
+    def place(item: pytest.Item) -> int:
+        return order.get(group_of(item.nodeid), len(order) + item.nodeid.startswith("src/"))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out by `group_of`: pytest-xdist 3.8 cannot tell pytest 9.2 of its own mark `xdist_group`."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of the collection, not the files with most tests first
+    return ByGroup(config, log)
 
 
 def pytest_sessionstart() -> None:
@@ -36,6 +91,21 @@ def pytest_sessionstart() -> None:
         name, flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, get_flags, request))
         if not flags & up:
             fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", name, flags | up))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's tables take a second to make: they are made once in this process, and copied for each new workspace."""
+    build, empty = mlflow_store._build, tmp_path_factory.mktemp("store") / "registry.db"
+
+    def copied(file: Path, uri: str) -> None:
+        if not empty.exists():
+            build(empty, f"sqlite:///{empty}")
+        shutil.copyfile(empty, file)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mlflow_store, "_build", copied)
+        yield
 
 
 @dataclass(frozen=True)

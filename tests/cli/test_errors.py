@@ -19,8 +19,6 @@ import pytest
 from copperline.data.synthetic import write_synthetic_dataset
 from copperline.registry import builtin
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 Run = Callable[..., Any]
 
 

@@ -10,10 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def test_two_processes_register_one_model(demo: Any, tmp_path: Path) -> None:
     with socket.socket() as listener:

@@ -272,16 +272,16 @@ class Running:
         return f"http://localhost:{self.port}"
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts a command that listens on `port`, in `tmp_path`, and waits until `path` answers; ends it afterwards."""
+@contextmanager
+def _commands(folder: Path) -> Iterator[Callable[..., Running]]:
+    """Starts commands that listen on `port`, in `folder`, and waits until `path` answers; ends them afterwards."""
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str, port: int, path: str = "/", **variables: str) -> Running:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "HOME": str(tmp_path), **variables},
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -296,24 +296,20 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         wait_for(answers, "the start")
         return Running(process, port)
 
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    try:
+        yield run
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
-@pytest.fixture
-def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
-    """The command `copperline dashboard`, with options and variables of the environment.
-
-    `before` is called with the port, to write what depends on it.
-    """
-
+def _dashboards(start: Callable[..., Running]) -> Callable[..., Running]:
     def run(*options: str, before: Callable[[int], None] = lambda port: None, **variables: str) -> Running:
         port = free_port()
         before(port)
@@ -324,5 +320,40 @@ def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
 
 
 @pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts a command that listens on `port`, in `tmp_path`, and waits until `path` answers; ends it afterwards."""
+    with _commands(tmp_path) as run:
+        yield run
+
+
+@pytest.fixture
+def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
+    """The command `copperline dashboard`, with options and variables of the environment.
+
+    `before` is called with the port, to write what depends on it.
+    """
+    return _dashboards(start)
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `start_shared` starts its commands."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def start_shared(shared_folder: Path) -> Iterator[Callable[..., Running]]:
+    """As `start`, for all tests of a file."""
+    with _commands(shared_folder) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def start_shared_dashboard(start_shared: Callable[..., Running]) -> Callable[..., Running]:
+    """As `start_dashboard`, for all tests of a file."""
+    return _dashboards(start_shared)
+
+
+@pytest.fixture(scope="module")
 def port_of_provider() -> int:
     return free_port()

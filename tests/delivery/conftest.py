@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from copperline.warehouse import Event, add_event, open_warehouse, write_transaction
+from copperline.delivery import courier
+from copperline.warehouse import Event, add_event, open_warehouse, outbox, write_transaction
 
 _spec = importlib.util.spec_from_file_location(
     "warehouse_conftest", Path(__file__).resolve().parents[1] / "warehouse" / "conftest.py"
@@ -191,6 +193,18 @@ def new_receiver() -> Iterator[Callable[..., Receiver]]:
         receiver.ended.set()
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits after failed tries take a tenth of their time; how long they are is said by the tests of the outbox."""
+    backoff = outbox.backoff
+
+    def tenth(attempt: int, retry_after_s: float | None = None) -> timedelta:
+        return backoff(attempt, retry_after_s) / 10
+
+    monkeypatch.setattr(outbox, "backoff", tenth)
+    monkeypatch.setattr(courier, "backoff", tenth)
 
 
 def free_port() -> int:

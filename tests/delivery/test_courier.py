@@ -74,10 +74,11 @@ def test_a_sink_that_hangs_holds_up_no_other(
     assert len(slow.ids) == 1
     began = time.monotonic()
     assert not courier.stop(timeout_s=1)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # the sink hangs for 30 s
     slow.ended.set()
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_events_come_through_every_failure_once_for_each_id(
     engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_sink_that_is_gone_gives_up_all_at_once(
     assert backlogs(engine)["mes"].failed == 30
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_one_bad_event_does_not_hold_up_the_others(
     engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_one_bad_event_does_not_hold_up_the_others(
     assert (backlogs(engine)["mes"].failed, backlogs(engine)["mes"].last_error) == (1, "never")
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_sink_with_a_mistake_goes_on_with_the_others(
     engine: Engine, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,20 +221,20 @@ def test_processes_that_are_killed_lose_nothing(
     any_engine: Engine, any_url: str, new_receiver: Any, tell: Tell, until: Until, tmp_path: Path
 ) -> None:
     receiver = new_receiver(0.02)
-    told = tell(any_engine, 120)
+    told = tell(any_engine, 60)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", COURIER, any_url, receiver.url, str(tmp_path)]
-    for kill_at in (5, 40):
+    for kill_at in (5, 30):
         process = subprocess.Popen(command, env=environment)
         try:
             until(lambda at=kill_at: len(set(receiver.ids)) >= at, 30)
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait(10)
-        assert backlogs(any_engine)["mes"].delivered < 120
+        assert backlogs(any_engine)["mes"].delivered < 60
     process = subprocess.Popen(command, env=environment)
     try:
-        until(lambda: backlogs(any_engine)["mes"].delivered == 120, 40)
+        until(lambda: backlogs(any_engine)["mes"].delivered == 60, 40)
     finally:
         process.kill()
         process.wait(10)

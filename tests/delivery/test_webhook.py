@@ -71,7 +71,7 @@ def test_repeated_it_is_the_same_message(new_receiver: Any, event: MakeEvent) ->
         ((429, {"retry-after": "soon"}, b""), "HTTP 429", False, None),
         ((302, {"location": "http://127.0.0.1:1/other"}, b""), "redirects are not followed", False, None),
         ((400, {}, b"x" * 100_000), "HTTP 400", False, None),
-        (5.0, "no answer within 0.5 s", False, None),
+        (60.0, "no answer within 0.5 s", False, None),
         ("drop", "no connection", False, None),
     ],
 )
@@ -86,7 +86,7 @@ def test_answers_that_are_no(
     assert (failure.final, failure.retry_after_s) == (final, wait)
     assert len(failure.reason) < 1000
     assert len(receiver.requests) == 1
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8  # who hangs does so for a minute
 
 
 def test_a_date_to_come_back(new_receiver: Any, event: MakeEvent) -> None:

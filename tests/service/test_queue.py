@@ -23,11 +23,15 @@ from copperline.warehouse.tables import inspections
 Board = tuple[bytes, bytes]
 
 
-def post(service: Any, image: bytes, board_id: str, key: str | None = None, timeout: float = 20) -> httpx.Response:
+def post(service: Any, image: bytes, board_id: str, key: str | None = None, read_s: float = 20) -> httpx.Response:
     headers = {} if key is None else {"Idempotency-Key": key}
     fields = {"board_id": board_id, "station_id": "S"}
     return httpx.post(
-        f"{service.url}/v1/inspections", files={"image": image}, data=fields, headers=headers, timeout=timeout
+        f"{service.url}/v1/inspections",
+        files={"image": image},
+        data=fields,
+        headers=headers,
+        timeout=httpx.Timeout(20, read=read_s),
     )
 
 
@@ -63,7 +67,7 @@ def test_a_full_queue_says_when_to_come_again(start: Any, boards: list[Board], g
 def test_who_waits_too_long_is_dropped_and_not_inspected(
     start: Any, boards: list[Board], gate: Any, until: Any
 ) -> None:
-    with start(service_timeout_s=0.4) as service, ThreadPoolExecutor(4) as threads:
+    with start(service_timeout_s=1.5) as service, ThreadPoolExecutor(4) as threads:
         held = gate(service)
         first = threads.submit(post, service, boards[0][0], "B0", "key-0")
         held.wait_for_one()
@@ -87,7 +91,7 @@ def test_who_closes_the_connection_is_not_inspected(start: Any, boards: list[Boa
         first = threads.submit(post, service, boards[0][0], "B0")
         held.wait_for_one()
         with pytest.raises(httpx.ReadTimeout):
-            post(service, boards[1][0], "B1", timeout=0.3)
+            post(service, boards[1][0], "B1", read_s=0.3)
         until(lambda: service.pieces.lane.depth == 0)
         held.open()
         assert first.result().status_code == 201
@@ -106,7 +110,7 @@ def test_a_board_stays_while_another_request_waits_for_it(
         second = threads.submit(post, service, boards[1][0], "B1", "key")
         until(lambda: service.pieces.lane.depth == 1)
         with pytest.raises(httpx.ReadTimeout):
-            post(service, boards[1][0], "B1", "key", timeout=0.3)
+            post(service, boards[1][0], "B1", "key", read_s=0.3)
         held.open()
         assert [first.result().status_code, second.result().status_code] == [201, 201]
 

@@ -18,8 +18,6 @@ from copperline.warehouse import BoardTold, InspectionRecord, LineResult, open_w
 from copperline.warehouse.line_tables import alerts
 from copperline.warehouse.tables import inspections
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 DEFECT = Detections.of([[8, 8, 24, 24]], [0], [0.9])
 # A refresh of a live line, and a little.
 A_REFRESH_MS = 11_000

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Figures = Callable[..., dict[str, Any]]
 Sql = Callable[..., list[tuple[Any, ...]]]
 REVIEW = "/review?period=All+time"

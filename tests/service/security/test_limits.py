@@ -36,7 +36,7 @@ def test_a_length_that_is_too_large_is_refused_before_the_body(serve: Callable[.
     with served.connect() as connection:
         connection.sendall(head("/count", "Content-Length: 100001"))
         first = connection.recv(65536)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert first.startswith(b"HTTP/1.1 413 ")
         connection.shutdown(socket.SHUT_WR)
         answer = served.until_closed(connection)
@@ -112,7 +112,7 @@ def test_a_body_that_trickles_in_is_ended(serve: Callable[..., Any]) -> None:
             time.sleep(0.1)
             connection.sendall(b"x")
         answer = served.until_closed(connection)
-    assert 0.4 < time.monotonic() - began < 3
+    assert 0.4 < time.monotonic() - began < 8
     assert (answer.status, answer.problem["type"]) == (408, "urn:copperline:problem:body-too-slow")
 
 
@@ -122,7 +122,7 @@ def test_what_came_fast_buys_no_long_pause(serve: Callable[..., Any]) -> None:
     with served.connect() as connection:
         connection.sendall(head("/count", "Content-Length: 10000000") + bytes(9_000_000))
         assert served.until_closed(connection).status == 408
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8
 
 
 def test_a_body_at_its_pace_may_take_longer(serve: Callable[..., Any]) -> None:

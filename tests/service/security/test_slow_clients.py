@@ -12,6 +12,7 @@ import pytest
 
 from copperline.service.slow_clients import ConnectionLimits
 
+# The product's own are 10, 5 and 30 s: what ends within 8 s, or 4.5 s, was ended by these.
 QUICK = ConnectionLimits(head_s=0.6, linger_s=0.5, stalled_s=0.6)
 WHO = b"GET /who HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -38,7 +39,7 @@ def test_headers_that_do_not_end_end_the_connection(serve: Callable[..., Any]) -
     with served.connect() as connection:
         connection.sendall(b"GET /who HTTP/1.1\r\nHost: localhost\r\n")
         answer = served.until_closed(connection)
-    assert 0.4 < time.monotonic() - began < 3
+    assert 0.4 < time.monotonic() - began < 8
     assert (answer.status, answer.problem["type"]) == (408, "urn:copperline:problem:head-too-slow")
 
 
@@ -48,7 +49,7 @@ def test_nor_do_they_go_on_by_trickling(serve: Callable[..., Any], piece: bytes)
     with served.connect() as connection:
         if piece != b"\r\n":
             connection.sendall(b"GET /who HTTP/1.1\r\nHost: localhost\r\nX-B: ")
-        assert trickle(connection, piece, 6) < 3
+        assert trickle(connection, piece, 12) < 8
 
 
 def test_a_connection_that_says_nothing_is_closed(serve: Callable[..., Any]) -> None:
@@ -56,7 +57,7 @@ def test_a_connection_that_says_nothing_is_closed(serve: Callable[..., Any]) -> 
     began = time.monotonic()
     with served.connect() as connection:
         assert served.until_closed(connection).raw == b""
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("piece", [b"\r\n", b"GET /who HTTP/1.1\r\n"])
@@ -66,7 +67,7 @@ def test_the_second_request_has_no_more_time_than_the_first(serve: Callable[...,
         connection.sendall(WHO)
         assert b" 200 " in connection.recv(65536)
         connection.sendall(piece)
-        assert trickle(connection, b"\r\n" if piece == b"\r\n" else b"X: y\r\n", 6) < 3
+        assert trickle(connection, b"\r\n" if piece == b"\r\n" else b"X: y\r\n", 12) < 8
 
 
 def test_a_request_may_take_longer_than_its_headers(serve: Callable[..., Any]) -> None:
@@ -133,7 +134,7 @@ def test_connections_of_one_address_are_limited_and_free_again(serve: Callable[.
     finally:
         for connection in held:
             connection.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (status := served.get("/who").status_code) == 503 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert status == 200
@@ -143,7 +144,7 @@ def test_a_flood_of_silent_connections_ends_by_itself(serve: Callable[..., Any])
     served = serve(connections=ConnectionLimits(connections=20, per_address=20, head_s=0.5))
     held = [served.connect() for _ in range(40)]
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 8
         while True:
             try:
                 if served.get("/who").status_code == 200:
@@ -171,7 +172,7 @@ def test_asking_for_a_websocket_is_an_ordinary_request(serve: Callable[..., Any]
     with served.connect() as connection:
         connection.sendall(WHO[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert trickle(connection, b"x", 6) < 3
+        assert trickle(connection, b"x", 12) < 8
     assert served.get("/who").status_code == 200
 
 
@@ -184,7 +185,7 @@ def test_the_rest_of_a_body_after_its_answer_has_an_end(serve: Callable[..., Any
     with served.connect() as connection:
         connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
-        assert trickle(connection, b"5\r\nabcde\r\n", 6) < 3
+        assert trickle(connection, b"5\r\nabcde\r\n", 8) < 4.5
 
 
 def test_a_short_rest_is_taken_and_the_connection_goes_on(serve: Callable[..., Any]) -> None:

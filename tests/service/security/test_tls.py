@@ -131,7 +131,7 @@ def test_a_handshake_that_does_not_go_on_ends(
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         connection.sendall(b"\x16\x03\x01")
         assert served.until_closed(connection).raw == b""
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
