@@ -152,12 +152,14 @@ def draw_plant(engine: Engine, lot: random.Random, boards: int = 30, hours: int 
         part = lot.choice([None, None, *range(len(record.detections))])
         one = None if part is None else inference_id_for(record.inspection_id, part)
         judgement = Judgement(record.inspection_id, lot.choice(list(Disposition)), one)
-        if moment % 3 == 0:
-            judgement = draw_missed_defect(record.inspection_id, lot)
         with suppress(WarehouseError):  # what contradicts the call
             record_dispositions(
                 engine, [judgement], lot.choice(["ann", "bo", "cy"]), decided_at=NOON + timedelta(hours=moment)
             )
+    for _ in range(boards // 8):
+        at = NOON + timedelta(hours=lot.randrange(boards // 2) + 0.5)
+        mark = draw_missed_defect(lot.choice(records).inspection_id, lot)
+        record_dispositions(engine, [mark], lot.choice(["ann", "bo", "cy"]), decided_at=at)
 
 
 def draw_missed_defect(inspection_id: str, lot: random.Random) -> Judgement:

@@ -97,9 +97,7 @@ def test_times_are_kept_in_utc_and_the_latest_counts(engine: Engine, failed: Ins
     assert (counts.reviewed_bad, counts.reviewed_good) == (1, 0)
 
 
-def test_a_missed_defect_of_a_failed_board_is_kept_with_class_and_place(
-    any_engine: Engine, inspection: Make
-) -> None:
+def test_a_missed_defect_of_a_failed_board_is_kept_with_class_and_place(any_engine: Engine, inspection: Make) -> None:
     record = inspection("B1")
     write_inspections(any_engine, [record])
     marks = [

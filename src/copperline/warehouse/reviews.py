@@ -116,8 +116,8 @@ def _judged_board(connection: Connection, where: str, judgement: Judgement) -> s
             f"expected a disposition that fits the call {call}, found {judgement.disposition.value}"
             + (f" without {_what_is_missing(judgement)}" if call == Call.FAIL else ""),
             where=where,
-            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE; a defect that was missed on a board that failed is "
-            "an ESCAPE with its class and box",
+            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE; a defect that was missed on a board that failed "
+            "is an ESCAPE with its class and box",
         )
     return str(board_id)
 

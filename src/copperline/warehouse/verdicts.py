@@ -21,7 +21,7 @@ MISSED_DEFECT = and_(
 
 
 def detection_verdicts(scope: ColumnElement[bool] | None = None) -> CTE:
-    """For each reviewed detection its latest disposition, of itself or of its whole board. A missed defect is of neither.
+    """For each reviewed detection its latest disposition, of itself or of its board. A missed defect is of neither.
 
     Columns: inference_id, inspection_id, detected_class, disposition.
 
@@ -125,9 +125,7 @@ def inspection_verdicts(scope: ColumnElement[bool] | None = None) -> CTE:
 def _standing_missed_defects(scope: ColumnElement[bool] | None) -> Subquery:
     """The inspections with a missed defect that no later FALSE_CALL of the whole board takes back."""
     newest = (dispositions.c.decided_at.desc(), dispositions.c.disposition_id.desc())
-    found_good = and_(
-        dispositions.c.inference_id.is_(None), dispositions.c.disposition == Disposition.FALSE_CALL.value
-    )
+    found_good = and_(dispositions.c.inference_id.is_(None), dispositions.c.disposition == Disposition.FALSE_CALL.value)
     ranked = (
         select(
             dispositions.c.inspection_id,
