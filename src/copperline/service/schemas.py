@@ -133,8 +133,8 @@ class BoardDocument(Answer):
 class JudgementAsked(Asked):
     """One decision. The whole board comes before its single detections: the latest counts.
 
-    ESCAPE with `corrected_class` and `box` and without `inference_id` is a defect that was not detected, also on a board
-    that failed, and says nothing of what was detected.
+    ESCAPE with `corrected_class` and `box` and without `inference_id` is a defect that was not detected, on whatever
+    board; it says nothing of what was detected.
     """
 
     inspection_id: Key
