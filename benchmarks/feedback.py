@@ -2,10 +2,10 @@
 
 A scanner that the shipped model has not been trained for: drawn boards with rougher edges, more blur and more drift of
 the threshold than it knows. `builtin:deeppcb` inspects boards of it, and a reviewer, simulated from the labels, judges
-each detection and marks what was missed, on boards that passed and on boards that failed for another defect. That is a
-reviewer who overlooks nothing; `--unmarked` is one who marks nothing on boards that failed. From these reviews and from
-as many boards of the old look it is trained on, and both models then meet boards that neither was trained on: of the new
-look, and of the old one, to see what was forgotten. No board is of DeepPCB.
+each detection and marks what was missed, on boards that passed and on boards that failed for another defect. That is
+a reviewer who overlooks nothing; `--unmarked` is one who marks nothing on boards that failed. From these reviews and
+from as many boards of the old look it is trained on, and both models then meet boards that neither was trained on: of
+the new look, and of the old one, to see what was forgotten. No board is of DeepPCB.
 """
 
 from __future__ import annotations
