@@ -3,7 +3,7 @@
 A scanner that the shipped model has not been trained for: drawn boards with rougher edges, more blur and more drift of
 the threshold than it knows. `builtin:deeppcb` inspects boards of it, and a reviewer, simulated from the labels, judges
 each detection and marks what was missed, on boards that passed and on boards that failed for another defect. That is
-a reviewer who overlooks nothing; `--unmarked` is one who marks nothing on boards that failed. From these reviews and
+a reviewer who overlooks nothing; `--marked 0` is one who marks nothing on boards that failed. From these reviews and
 from as many boards of the old look it is trained on, and both models then meet boards that neither was trained on: of
 the new look, and of the old one, to see what was forgotten. No board is of DeepPCB.
 """
@@ -11,6 +11,7 @@ the new look, and of the old one, to see what was forgotten. No board is of Deep
 from __future__ import annotations
 
 import argparse
+import random
 import tempfile
 import time
 from collections import Counter
@@ -62,7 +63,7 @@ def main() -> None:
         settings = Settings(workspace=Path(folder) / "workspace", threads=1)
         line = _draw(Path(folder), settings)
         promote_model(settings, "builtin:deeppcb", CHAMPION, reason="the model that came with Copperline")
-        said = _inspect_and_review(settings, line, marks=not options.unmarked)
+        said = _inspect_and_review(settings, line, marked=options.marked)
         print(f"reviews of {len(line)} boards, simulated from the labels: {said}")
         if options.whole:
             _take_whole_images()
@@ -85,7 +86,7 @@ def _options() -> argparse.Namespace:
         "--whole", action="store_true", help="take images as a whole where each detection was judged: what that does"
     )
     parser.add_argument(
-        "--unmarked", action="store_true", help="what was missed on boards that failed is told nowhere: what that costs"
+        "--marked", type=float, default=1.0, help="share of what was missed on boards that failed that reviewers mark"
     )
     return parser.parse_args()
 
@@ -112,18 +113,19 @@ def _draw(folder: Path, settings: Settings) -> tuple[BoardPair, ...]:
     return tuple(replace(pair, board_id=f"line-{pair.board_id}") for pair in learned[0])
 
 
-def _inspect_and_review(settings: Settings, pairs: Sequence[BoardPair], *, marks: bool) -> dict[str, int]:
+def _inspect_and_review(settings: Settings, pairs: Sequence[BoardPair], *, marked: float) -> dict[str, int]:
     engine = open_warehouse(settings.warehouse)
     detector = Detector.load(CHAMPION, settings=settings)
     inspect_pairs(
         detector, pairs, partial(write_inspection, engine, taxonomy=detector.taxonomy), station_id="benchmark"
     )
     said: Counter[str] = Counter()
+    lot = random.Random(0)
     for pair in pairs:
         (inspection,) = trace_board(engine, pair.board_id).inspections
         judgements, missed = _judge(inspection, pair, detector.taxonomy)
         passed = inspection.call is Call.PASS
-        told = missed if passed or marks else []
+        told = [mark for mark in missed if passed or lot.random() < marked]
         every = [*told, *judgements]
         if passed and not every:
             every = [Judgement(inspection.inspection_id, Disposition.CONFIRMED)]

@@ -52,7 +52,7 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
         detections still wait is not: the page is drawn anew, with the same board.
     """
     key = inspection.inspection_id
-    if inspection.call is Call.FAIL and (told := missed_defects(inspection)):
+    if inspection.call is not Call.PASS and (told := missed_defects(inspection)):
         names = ", ".join(plain(said.corrected_class or "") for said in told)
         st.caption(f"Missed defects recorded so far: {names}. *False call* for the whole board takes them back.")
     allowed = session.may_write()
