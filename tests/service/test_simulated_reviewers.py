@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_what_no_detection_overlaps_is_marked_on_failed_boards(service: Any) -> 
     line.prepare()
     with line.running():
         while not line.done:
-            line._stop.wait(0.02)
+            time.sleep(0.02)
     made = {(board := source.board(0, number)).board_id: board for number in range(12)}
     failed = 0
     for row in list_boards(service.engine, BoardFilter(), limit=100):
