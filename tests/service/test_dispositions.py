@@ -48,6 +48,35 @@ def test_a_judgement_is_in_the_trace(service: Any, failed: dict[str, Any]) -> No
     assert inspection["operating_point"] == failed["operating_point"]
 
 
+def test_a_missed_defect_of_a_failed_board_says_nothing_of_its_detections(service: Any, boards: list[Board]) -> None:
+    answers = [
+        service.client.inspect(image, board_id=f"M{n}", station_id="S", reference=reference)
+        for n, (image, reference) in enumerate(boards)
+    ]
+    made = next(answer for answer in answers if answer["call"] == "FAIL")
+    before = plant_counts(service.engine)
+    missed = {
+        "inspection_id": made["inspection_id"],
+        "disposition": "ESCAPE",
+        "corrected_class": "short",
+        "box": (10.0, 20.0, 30.0, 60.0),
+    }
+    service.client.judge(missed, reviewer="ann")
+    (inspection,) = service.client.board(made["board_id"])["inspections"]
+    (said,) = inspection["dispositions"]
+    assert (said["inference_id"], said["disposition"], said["corrected_class"]) == (None, "ESCAPE", "short")
+    assert said["box"] == [10.0, 20.0, 30.0, 60.0]
+    assert inspection["verdict"] == "BAD"
+    counts = plant_counts(service.engine)
+    assert counts.reviewed_bad == before.reviewed_bad + 1
+    assert (counts.escaped_boards, counts.awaiting_review) == (before.escaped_boards, before.awaiting_review)
+    for lacking in ("corrected_class", "box"):
+        half = {name: value for name, value in missed.items() if name != lacking}
+        with pytest.raises(ServiceError, match="found ESCAPE without") as error:
+            service.client.judge(half, reviewer="ann")
+        assert error.value.status == 409
+
+
 def test_of_several_judgements_all_are_recorded_or_none(service: Any, failed: dict[str, Any]) -> None:
     before = len(service.client.board(failed["board_id"])["inspections"][0]["dispositions"])
     good = {"inspection_id": failed["inspection_id"], "disposition": "CONFIRMED"}

@@ -156,6 +156,17 @@ def draw_plant(engine: Engine, lot: random.Random, boards: int = 30, hours: int 
             record_dispositions(
                 engine, [judgement], lot.choice(["ann", "bo", "cy"]), decided_at=NOON + timedelta(hours=moment)
             )
+    for _ in range(boards // 8):
+        at = NOON + timedelta(hours=lot.randrange(boards // 2) + 0.5)
+        mark = draw_missed_defect(lot.choice(records).inspection_id, lot)
+        record_dispositions(engine, [mark], lot.choice(["ann", "bo", "cy"]), decided_at=at)
+
+
+def draw_missed_defect(inspection_id: str, lot: random.Random) -> Judgement:
+    """In one of a few places apart from each other and from the detections of `draw_plant`."""
+    box = (0.25 + 0.2 * lot.randrange(4), 0.5, 0.1, 0.1)
+    name = lot.choice(["open", "short"])
+    return Judgement(inspection_id, Disposition.ESCAPE, corrected_class=name, box=box)
 
 
 @pytest.fixture(scope="session")
@@ -165,11 +176,20 @@ def plant() -> Callable[..., None]:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """One inspection: its row, its detections as (class, confidence, latest disposition), and what review found."""
+    """One inspection: its row, its detections as (class, confidence, latest disposition), the places of missed defects
+    with the class that was said last, and what review found."""
 
     row: dict[str, Any]
     detections: tuple[tuple[str, float, str | None], ...]
+    missed: dict[tuple[float, float], str | None]
     verdict: str | None
+
+    @property
+    def waits(self) -> bool:
+        """What was missed says nothing of what was called."""
+        each = [word for _, _, word in self.detections]
+        call_judged = not each or any(word not in (None, "FALSE_CALL") for word in each) or None not in each
+        return self.row["call"] != "PASS" and (self.verdict is None or not call_judged)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,10 +246,13 @@ def recount_boards(engine: Engine) -> list[Counted]:
         found = []
         for log in logs:
             if log["inspection_id"] == row["inspection_id"]:
-                words = [s["disposition"] for s in own if s["inference_id"] in (None, log["inference_id"])]
+                of_it = [s for s in own if s["inference_id"] in (None, log["inference_id"]) and not _is_missed(s)]
+                words = [s["disposition"] for s in of_it]
                 found.append((log["detected_class"], log["confidence_score"], words[-1] if words else None))
         whole = [s["disposition"] for s in own if s["inference_id"] is None]
-        seen = Seen(row, tuple(found), _verdict(row["call"], whole[-1] if whole else None, [f[2] for f in found]))
+        missed = _missed(row["call"], own)
+        verdict = _verdict(row["call"], whole[-1] if whole else None, [f[2] for f in found], missed=bool(missed))
+        seen = Seen(row, tuple(found), missed, verdict)
         boards.setdefault(row["board_id"], []).append(seen)
     return [
         Counted(
@@ -244,13 +267,28 @@ def recount_boards(engine: Engine) -> list[Counted]:
     ]
 
 
-def _verdict(call: str, whole: str | None, each: list[str | None]) -> str | None:
-    """What review found of an inspection: of the whole board, and of each detection."""
+def _is_missed(said: dict[str, Any]) -> bool:
+    return said["inference_id"] is None and said["disposition"] == "ESCAPE" and said["bbox_x_center"] is not None
+
+
+def _missed(call: str, own: list[dict[str, Any]]) -> dict[tuple[float, float], str | None]:
+    """What is left of the missed defects that were told, in the order of time."""
+    found: dict[tuple[float, float], str | None] = {}
+    for said in own:
+        if _is_missed(said):
+            found[said["bbox_x_center"], said["bbox_y_center"]] = said["corrected_class"]
+        elif said["inference_id"] is None and said["disposition"] == ("CONFIRMED" if call == "PASS" else "FALSE_CALL"):
+            found.clear()
+    return found
+
+
+def _verdict(call: str, whole: str | None, each: list[str | None], *, missed: bool) -> str | None:
+    """What review found of an inspection: of the whole board, of each detection, and of what was not detected."""
     if whole == "ESCAPE":
         return "BAD"
     if call == "PASS":
         return "GOOD" if whole else None
-    if "CONFIRMED" in each:
+    if missed or "CONFIRMED" in each:
         return "BAD"
     if each:
         return "GOOD" if set(each) == {"FALSE_CALL"} else None

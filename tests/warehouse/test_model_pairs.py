@@ -12,11 +12,13 @@ from copperline.taxonomy import DEEPPCB, Call, Disposition
 from copperline.warehouse import (
     BoardFilter,
     InspectionRecord,
+    Judgement,
     boards_of_two_models,
     find_inspection,
     inference_id_for,
     list_boards,
     record_disposition,
+    record_dispositions,
     run_sql,
     trace_board,
     write_inspections,
@@ -142,6 +144,16 @@ def test_detections_judged_one_by_one(
         inference_id = inference_id_for(first.inspection_id, position)
         record_disposition(engine, first.inspection_id, disposition, "ann", inference_id=inference_id)
     assert boards_of_two_models(engine, [ONE], [TWO]).differing[0].is_bad is is_bad
+
+
+def test_a_missed_defect_makes_the_call_that_failed_the_board_right(engine: Engine, write: Inspect) -> None:
+    """Whatever its detections are: the board has a defect."""
+    first = write("a", "1", DEFECT)
+    write("a", "2", CLEAN)
+    missed = Judgement(first.inspection_id, Disposition.ESCAPE, corrected_class="open", box=(0.5, 0.5, 0.1, 0.1))
+    record_dispositions(engine, [Judgement(first.inspection_id, Disposition.FALSE_CALL), missed], "ann")
+    found = boards_of_two_models(engine, [ONE], [TWO])
+    assert (found.differing[0].is_bad, found.differing[0].right) == (True, "first")
 
 
 def test_a_withheld_call_is_neither_right_nor_wrong(engine: Engine, write: Inspect) -> None:

@@ -103,6 +103,40 @@ def test_escapes_are_places_where_somebody_says_where(engine: Engine, inspection
     assert (only(engine).places, only(engine).looked_at) == ((), True)
 
 
+def test_what_was_missed_on_a_failed_board_is_a_place_of_its_own(engine: Engine, failed: InspectionRecord) -> None:
+    key = failed.inspection_id
+    missed = Judgement(key, ESCAPE, corrected_class="short", box=(0.6, 0.6, 0.1, 0.1))
+    say(engine, missed)
+    image = only(engine)
+    unjudged = [(Finding.UNJUDGED, "spur"), (Finding.UNJUDGED, "open")]
+    assert findings(image) == [*unjudged, (Finding.DEFECT, "short")]
+    assert (image.looked_at, image.unlocated_escape, image.disagreed) == (False, False, False)
+    # Somebody else marks the same defect under another name: it is one, and the latest word counts.
+    say(engine, Judgement(key, ESCAPE, corrected_class="mousebite", box=(0.61, 0.6, 0.1, 0.1)), hours=1)
+    say(engine, Judgement(key, CONFIRMED), hours=2)  # all detections are defects: what was missed stays
+    image = only(engine)
+    assert findings(image) == [(Finding.DEFECT, name) for name in ("spur", "open", "mousebite")]
+    assert not image.looked_at  # no one said that nothing else was missed
+    say(engine, *(Judgement(key, FALSE, inference_id_for(key, position)) for position in range(2)), hours=3)
+    image = only(engine)
+    assert [finding for finding, _ in findings(image)] == [Finding.FALSE_CALL, Finding.FALSE_CALL, Finding.DEFECT]
+    assert not image.looked_at
+    say(engine, Judgement(key, FALSE), hours=4)  # good after all
+    image = only(engine)
+    assert [finding for finding, _ in findings(image)] == [Finding.FALSE_CALL] * 2
+    assert image.looked_at
+
+
+def test_a_defect_that_is_marked_where_one_was_called_is_one(engine: Engine, inspection: Make) -> None:
+    record = inspection("B1", Detections.of([[64, 32, 128, 64]], [0], [0.9]))  # of 640 x 320 px
+    write_inspections(engine, [record])
+    key, box = record.inspection_id, (0.15, 0.15, 0.1, 0.1)
+    say(engine, Judgement(key, ESCAPE, corrected_class="short", box=box))
+    assert findings(only(engine)) == [(Finding.DEFECT, "short")]
+    say(engine, Judgement(key, FALSE, inference_id_for(key, 0)), hours=1)
+    assert findings(only(engine)) == [(Finding.FALSE_CALL, "open")]
+
+
 def test_several_inspections_of_one_image_are_one_image(engine: Engine, inspection: Make) -> None:
     """A newer model calls the same place under another name, and one more."""
     old = inspection("B1", Detections.of([[10, 20, 30, 60]], [0], [0.9]))
@@ -175,6 +209,7 @@ def test_every_place_is_as_a_recount_says(
             if image is None or images.count(seen.row["image_sha256"]) > 1 or seen.row["call"] != "FAIL":
                 continue
             expected = Counter((name, None if said == "ESCAPE" else said) for name, _, said in seen.detections)
+            expected += Counter((name, "CONFIRMED") for name in seen.missed.values())
             assert Counter((place.defect_class, WORDS[place.finding]) for place in image.places) == expected
             assert image.looked_at == (seen.verdict == "GOOD")
             compared += 1

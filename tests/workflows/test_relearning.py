@@ -141,6 +141,28 @@ def test_defects_are_labelled_as_detected_or_as_corrected_in_crops(plant: Plant)
     assert found == [(0, [20, 30, 50, 60]), (1, [228, 216, 252, 264])]
 
 
+def test_what_was_missed_on_a_failed_board_is_labelled_in_a_crop_around_it(plant: Plant) -> None:
+    record = plant.inspect()
+    missed = Judgement(record.inspection_id, ESCAPE, corrected_class="short", box=(0.5, 0.75, 0.05, 0.1))
+    # The detections are not judged: no crop may hold them, and the board is not taken as a whole.
+    plant.say(missed)
+    made = dataset_from_reviews(plant.settings, "marked")
+    assert (made.whole, made.crops, made.left_out) == (0, 1, {"not judged": 2})
+    (pair,) = made.dataset.pairs
+    x, y = map(int, pair.board_id.split("-")[-2:])
+    (box,) = pair.labels.shifted(x, y).boxes.round().tolist()
+    assert (int(pair.labels.class_ids[0]), box) == (1, [228, 336, 252, 384])
+    assert not (x < 340 and y < 360 and x + pair.width > 300 and y + pair.height > 320)  # the second detection
+    assert np.array_equal(
+        read_grey(pair.test_path), read_grey(record.image_path)[y : y + pair.height, x : x + pair.width]
+    )
+    # All that was called is false: the board is bad all the same, and still no one has looked at all of it.
+    plant.say(*each(record, FALSE, FALSE))
+    made = dataset_from_reviews(plant.settings, "judged")
+    assert (made.whole, made.false_calls, made.left_out) == (0, 2, {})
+    assert sum(len(pair.labels) for pair in made.dataset) == 1
+
+
 def test_a_crop_in_which_nothing_is_to_be_seen_is_left_out(plant: Plant) -> None:
     """Training could not read it."""
     record = plant.inspect()

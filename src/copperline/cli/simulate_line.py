@@ -81,7 +81,7 @@ def _source(
     from copperline.data import open_dataset
 
     dataset, _ = open_dataset(source, taxonomy=settings.taxonomy)
-    return LabelledBoards(dataset.pairs, run=run, defective=defective, seed=seed)
+    return LabelledBoards(dataset.pairs, run=run, defective=defective, seed=seed, taxonomy=dataset.taxonomy)
 
 
 @contextmanager

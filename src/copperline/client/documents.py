@@ -58,7 +58,10 @@ class Inspection(TypedDict):
 
 
 class Judgement(TypedDict):
-    """What a person decided; `box` is x1, y1, x2, y2 in px of the test image."""
+    """What a person decided; `box` is x1, y1, x2, y2 in px of the test image.
+
+    ESCAPE with `corrected_class` and `box` and without `inference_id` is a defect that was not detected.
+    """
 
     inspection_id: str
     disposition: Disposition | Literal["CONFIRMED", "FALSE_CALL", "ESCAPE"]

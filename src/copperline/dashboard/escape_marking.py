@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from copperline.dashboard import session
+from copperline.dashboard.board_pictures import as_detections, taxonomy_for
 from copperline.dashboard.board_view import FindingRow, picture, reduced
 from copperline.dashboard.board_viewer import Scene, marked, show_board
 from copperline.data.images import Image
-from copperline.taxonomy import Disposition
-from copperline.warehouse import InspectionTrace, Judgement
+from copperline.taxonomy import Call, Disposition, Taxonomy
+from copperline.warehouse import DispositionRow, InspectionTrace, Judgement, pixel_boxes
 
 SIDES = ("left", "top", "width", "height")
 PARTS = ("class", *SIDES)
@@ -31,24 +32,50 @@ class Mark:
         return Judgement(inspection_id, Disposition.ESCAPE, note=note, corrected_class=self.defect_class, box=box)
 
 
-def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> list[Judgement] | None:
-    """Draws, once asked for, a viewer to draw boxes in, with class and numbers; gives what is to be recorded.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a reviewer has drawn so far.
+
+    Attributes:
+        judgements: an ESCAPE with class and box for each marked defect.
+        to_record: whether they are to be written now, and then told to `forget_marks`.
+    """
+
+    judgements: list[Judgement]
+    to_record: bool
+
+
+def missed_defects(inspection: InspectionTrace) -> list[DispositionRow]:
+    """The missed defects of a board that was not passed, as they were recorded, but for those taken back."""
+    standing: list[DispositionRow] = []
+    for said in inspection.dispositions:
+        if said.inference_id is not None:
+            continue
+        if said.disposition is Disposition.ESCAPE and said.box is not None:
+            standing.append(said)
+        elif said.disposition is Disposition.FALSE_CALL:
+            standing = []
+    return standing
+
+
+def mark_missed(inspection: InspectionTrace, test: Image, note: str | None) -> Marked:
+    """Draws, once asked for, a viewer to draw boxes in, with class and numbers; gives what was drawn.
+
+    Of a board that failed they are missed defects, not escapes: the machine did not let it go.
 
     Args:
         test: (H, W) uint8, as the model saw it.
-
-    Returns:
-        An ESCAPE of the whole board for each marked defect, to be written and then told to `forget_marks`; None:
-        nothing is to be recorded now.
     """
-    key = inspection.inspection_id
+    key, failed = inspection.inspection_id, inspection.call is Call.FAIL
+    word = "missed defect" if failed else "escape"
     _start_anew_if_recorded(key)
     if not st.toggle(
         "Mark a missed defect",
         key=_name(key, "toggle"),
-        help="An escape with its class and place: a model can be trained on it.",
+        help=f"{'A defect beside those detected' if failed else 'An escape'}, with its class and place: a model can be "
+        "trained on it.",
     ):
-        return None
+        return Marked([], to_record=False)
     height, width = test.shape
     earlier: list[Mark] = st.session_state.setdefault(_name(key, "marks"), [])
     current = _current(key, width, height)
@@ -57,7 +84,7 @@ def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> l
     marks = [*earlier, *([current] if current else [])]
     with st.container(horizontal=True):
         record = st.button(
-            f"Record as escape: {len(marks)} marked",
+            f"Record as {word}: {len(marks)} marked",
             disabled=unfinished or not marks,
             type="primary",
             icon=":material/priority_high:",
@@ -81,10 +108,8 @@ def mark_escape(inspection: InspectionTrace, test: Image, note: str | None) -> l
                 args=(key,),
             )
     # Below what is pressed after it: a drag on the board must not be followed by a search for the button.
-    _viewer(key, test, earlier)
-    if not record:
-        return None
-    return [mark.judgement(key, note, width, height) for mark in marks]
+    _viewer(inspection, test, earlier)
+    return Marked([mark.judgement(key, note, width, height) for mark in marks], to_record=record)
 
 
 def forget_marks(inspection_id: str) -> None:
@@ -100,14 +125,18 @@ def _start_anew_if_recorded(key: str) -> None:
         st.session_state.update({_name(key, part): None for part in PARTS})
 
 
-def _viewer(key: str, test: Image, earlier: list[Mark]) -> None:
+def _viewer(inspection: InspectionTrace, test: Image, earlier: list[Mark]) -> None:
     height, width = test.shape
-    taxonomy = session.settings().taxonomy
+    key, settings = inspection.inspection_id, session.settings()
+    taxonomy = taxonomy_for(inspection.detections, settings.taxonomy)
     viewer = _name(key, "viewer")
-    rows = []
-    for mark in earlier:
-        shown = taxonomy.by_name(mark.defect_class)
-        rows.append(FindingRow(shown.name, shown.severity.value, None, _corners(mark.box), "", missed=True))
+    rows = [
+        FindingRow(shown.name, shown.severity.value, None, _corners(mark.box), "", missed=True)
+        for mark in earlier
+        for shown in [taxonomy.by_name(mark.defect_class)]
+    ]
+    if inspection.call is Call.FAIL:  # what was found or told already is not missed
+        rows = [*_found(inspection, taxonomy, width, height), *_told(inspection, taxonomy, width, height), *rows]
     box = _numbers(key)
     scene = Scene(
         width=width,
@@ -120,6 +149,31 @@ def _viewer(key: str, test: Image, earlier: list[Mark]) -> None:
     )
     show_board(scene, key=viewer, on_mark=lambda: _take_over(key, viewer))
     st.caption("Drag: draw a box around the defect. Wheel or + and -: zoom. Arrow keys: move.")
+
+
+def _found(inspection: InspectionTrace, taxonomy: Taxonomy, width: int, height: int) -> list[FindingRow]:
+    """The detections."""
+    detections = as_detections(inspection.detections, taxonomy, width, height)
+    return [
+        FindingRow(row.defect_class, taxonomy.by_name(row.defect_class).severity.value, row.confidence, corners, "")
+        for row, corners in zip(inspection.detections, map(_four, detections.boxes.tolist()), strict=True)
+    ]
+
+
+def _told(inspection: InspectionTrace, taxonomy: Taxonomy, width: int, height: int) -> list[FindingRow]:
+    """The missed defects that somebody has recorded; those of a class that is none of this factory's are left out."""
+    told = [(said.corrected_class, said.box) for said in missed_defects(inspection)]
+    return [
+        FindingRow(name, taxonomy.by_name(name).severity.value, None, _four(corners), "", missed=True)
+        for name, box in told
+        if name in taxonomy.names and name is not None and box is not None
+        for corners in pixel_boxes([box], width, height).tolist()
+    ]
+
+
+def _four(corners: list[float]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = corners
+    return x1, y1, x2, y2
 
 
 def _current(key: str, width: int, height: int) -> Mark | None:

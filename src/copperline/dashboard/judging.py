@@ -11,7 +11,7 @@ import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.board_pictures import cut_out, taxonomy_for
-from copperline.dashboard.escape_marking import forget_marks, mark_escape
+from copperline.dashboard.escape_marking import Marked, forget_marks, mark_missed, missed_defects
 from copperline.dashboard.failures import plain
 from copperline.dashboard.inspection_pictures import Pictures
 from copperline.data.images import Image
@@ -48,9 +48,13 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
         skippable: offer to leave the board for later.
 
     Returns:
-        Whether the reviewer is done with it: decided, or skipped.
+        Whether the reviewer is done with it: decided, or skipped. Whoever marks a missed defect on a board whose
+        detections still wait is not: the page is drawn anew, with the same board.
     """
     key = inspection.inspection_id
+    if inspection.call is not Call.PASS and (told := missed_defects(inspection)):
+        names = ", ".join(plain(said.corrected_class or "") for said in told)
+        st.caption(f"Missed defects recorded so far: {names}. *False call* for the whole board takes them back.")
     allowed = session.may_write()
     note = st.text_input("Note", key=f"note-{key}", max_chars=NOTE_LENGTH, disabled=not allowed)
     pressed: Disposition | None = None
@@ -70,17 +74,31 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
     if not allowed:
         st.caption("You may look, not decide: see About, or ask who runs this dashboard.")
     decided = None if pressed is None else [Judgement(key, pressed, note=note or None)]
-    if inspection.call is not Call.FAIL and allowed and not isinstance(pictures.test, str):
-        marked = mark_escape(inspection, pictures.test, note or None)
-        decided = decided or marked
+    marked = Marked([], to_record=False)
+    if allowed and not isinstance(pictures.test, str):
+        marked = mark_missed(inspection, pictures.test, note or None)
     if len(inspection.detections) > 0 and not isinstance(pictures.test, str):
         one_by_one = _judge_each(inspection, pictures, note, allowed=allowed)
         decided = one_by_one if one_by_one is not None else decided
+    marks_alone = decided is None and marked.to_record
+    if marks_alone:
+        decided = marked.judgements
+    elif decided is not None and inspection.call is Call.FAIL:
+        # What is drawn and not yet recorded is recorded too, and after what is said of the whole board.
+        decided = [*decided, *marked.judgements]
     if decided is not None:
         record_dispositions(session.writer(), decided, reviewer)
         forget_marks(key)
-        st.toast(f"Recorded: {_summary(decided)}, by {plain(reviewer)}", icon=":material/save:")
+        st.toast(f"Recorded: {_summary(decided, inspection.call)}, by {plain(reviewer)}", icon=":material/save:")
+    if marks_alone and _waits(inspection):
+        st.rerun()
     return decided is not None or bool(skipped)
+
+
+def _waits(inspection: InspectionTrace) -> bool:
+    """Whether the detections of a board that was not passed still have to be judged, as the queue has it."""
+    said = {detection.disposition for detection in inspection.detections}
+    return inspection.call is not Call.PASS and None in said and said <= {None, Disposition.FALSE_CALL}
 
 
 def _choices(inspection: InspectionTrace) -> list[_Choice]:
@@ -152,8 +170,17 @@ def _pair(pictures: Pictures, detection: DetectionRow, colour: str) -> Image:
     return np.asarray(cv2.hconcat(parts), dtype=np.uint8)
 
 
-def _summary(decided: list[Judgement]) -> str:
-    if len(decided) == 1 and decided[0].inference_id is None:
-        what = f", {plain(decided[0].corrected_class)}" if decided[0].corrected_class else ""
-        return decided[0].disposition.value + what
-    return f"{len(decided)} decisions"
+def _summary(decided: list[Judgement], call: Call) -> str:
+    missed = [one for one in decided if call is Call.FAIL and one.disposition is Disposition.ESCAPE]
+    others = [one for one in decided if one not in missed]
+    words = []
+    if len(others) == 1 and others[0].inference_id is None:
+        what = f", {plain(others[0].corrected_class)}" if others[0].corrected_class else ""
+        words = [others[0].disposition.value + what]
+    elif others:
+        words = [f"{len(others)} decisions"]
+    if len(missed) == 1:
+        words.append(f"missed defect, {plain(missed[0].corrected_class or '')}")
+    elif missed:
+        words.append(f"{len(missed)} missed defects")
+    return " and ".join(words)

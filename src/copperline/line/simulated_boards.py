@@ -14,6 +14,7 @@ from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.evaluation.clean_boards import clean_board
 from copperline.reference import register
+from copperline.taxonomy import DEEPPCB, Taxonomy
 from copperline.warehouse.simulated import OPPORTUNITIES
 
 MOST_DEFECTS = 2
@@ -27,6 +28,7 @@ class MadeBoard:
         image: bytes of the test image's file.
         reference: bytes of its golden image's file; None: the library has its product's.
         labels: what is wrong with it, in px of the test image.
+        taxonomy: names the classes of the labels.
     """
 
     board_id: str
@@ -34,6 +36,7 @@ class MadeBoard:
     image: bytes = field(repr=False)
     reference: bytes | None = field(repr=False)
     labels: Detections
+    taxonomy: Taxonomy = DEEPPCB
 
 
 class BoardSource(Protocol):
@@ -82,17 +85,22 @@ class LabelledBoards:
     Labelled boards are nearly all defective. So that the line looks like one, of most of them every labelled box is
     filled with the reference's pixels, and of the others all but a few.
 
+    Args:
+        taxonomy: of the labels.
+
     Raises:
         DataError: no board has a reference.
     """
 
-    def __init__(self, pairs: Sequence[BoardPair], *, run: str, defective: float, seed: int = 0) -> None:
+    def __init__(
+        self, pairs: Sequence[BoardPair], *, run: str, defective: float, seed: int = 0, taxonomy: Taxonomy = DEEPPCB
+    ) -> None:
         self._pairs = [pair for pair in pairs if pair.reference_path is not None]
         if not self._pairs:
             raise DataError(
                 "expected boards with their references, found none", fix="give a data set in DeepPCB's layout"
             )
-        self._run, self._defective, self._seed = run, defective, seed
+        self._run, self._defective, self._seed, self._taxonomy = run, defective, seed, taxonomy
 
     def goldens(self) -> dict[str, bytes]:
         return {}
@@ -112,6 +120,7 @@ class LabelledBoards:
             encode_image(made, ".png"),
             encode_image(reference, ".png"),
             pair.labels[:kept],
+            self._taxonomy,
         )
 
     def _made(self, test: Image, reference: Image, mended: Detections) -> Image:

@@ -219,7 +219,8 @@ class SimulatedLine:
             judgements: list[Judgement] = [{"inspection_id": key, "disposition": wrong if bad else good}]
         else:
             boxes = Detections.of([d["box"] or (0, 0, 0, 0) for d in detections], [0] * len(detections)).boxes
-            hits = box_iou(boxes, board.labels.boxes).max(axis=1, initial=0) > _SAME_PLACE
+            overlaps = box_iou(boxes, board.labels.boxes)
+            hits = overlaps.max(axis=1, initial=0) > _SAME_PLACE
             judgements = [
                 {
                     "inspection_id": key,
@@ -228,8 +229,33 @@ class SimulatedLine:
                 }
                 for detection, hit in zip(detections, hits, strict=True)
             ]
+            judgements += _missed(found, board, overlaps.max(axis=0, initial=0) <= _SAME_PLACE)
         client.judge(*judgements, reviewer=reviewer if self._names_reviewers else None)
         return [Disposition(judgement["disposition"]) for judgement in judgements]
+
+
+def _missed(found: Inspection, board: MadeBoard, which: np.ndarray) -> list[Judgement]:
+    """The labels that no detection overlaps, as far as they are in the image and the model has their class: a service
+    elsewhere may have other classes, and takes no others."""
+    width, height = found["image"]["width"], found["image"]["height"]
+    if width is None or height is None:
+        return []
+    missed: list[Judgement] = []
+    labels = board.labels[np.flatnonzero(which)]
+    for class_id, corners in zip(labels.class_ids, labels.boxes.tolist(), strict=True):
+        x1, x2 = np.clip([corners[0], corners[2]], 0, width).tolist()
+        y1, y2 = np.clip([corners[1], corners[3]], 0, height).tolist()
+        name = board.taxonomy[int(class_id)].name
+        if x1 < x2 and y1 < y2 and name in found["operating_point"]["thresholds"]:
+            missed.append(
+                {
+                    "inspection_id": found["inspection_id"],
+                    "disposition": Disposition.ESCAPE,
+                    "corrected_class": name,
+                    "box": (x1, y1, x2, y2),
+                }
+            )
+    return missed
 
 
 def run_name() -> str:

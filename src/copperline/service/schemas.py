@@ -98,7 +98,9 @@ class DispositionDocument(Answer):
 
     disposition_id: str
     inspection_id: str
-    inference_id: str | None = Field(description="The detection; null: the whole board")
+    inference_id: str | None = Field(
+        description="The detection; null: the whole board, or, if ESCAPE with a box, a missed defect"
+    )
     disposition: Disposition
     reviewer: str
     decided_at: AwareDatetime
@@ -129,11 +131,15 @@ class BoardDocument(Answer):
 
 
 class JudgementAsked(Asked):
-    """One decision. The whole board comes before its single detections: the latest counts."""
+    """One decision. The whole board comes before its single detections: the latest counts.
+
+    ESCAPE with `corrected_class` and `box` and without `inference_id` is a defect that was not detected, on whatever
+    board; it says nothing of what was detected.
+    """
 
     inspection_id: Key
     disposition: Disposition
-    inference_id: Key | None = Field(None, description="The detection; null: the whole board")
+    inference_id: Key | None = Field(None, description="The detection; null: the whole board, or a missed defect")
     corrected_class: Name | None = Field(None, description="What the defect really is, one of the model's classes")
     box: PixelBox | None = Field(None, description="Where it really is: x1, y1, x2, y2 in px of the test image")
     note: Note | None = None

@@ -54,7 +54,8 @@ class ReviewedImage:
         board_id, product_type, simulated: of the board; the empty text is an unknown product.
         conditioning: JSON text of the recipe that both images went through; None: none.
         withheld: the model was not shown it, since the reference is not that board's.
-        looked_at: a person judged the board as a whole: it is good, or here is what was missed on it.
+        looked_at: a person judged the board as a whole: it is good, or it was passed and here is what was missed on it.
+            Who tells a defect that was missed on a board that failed does not say that there is no other.
         unlocated_escape: a defect was missed on it, and nobody has said where.
         disagreed: one person found it good as a whole, and another a defect on it.
         places: in a stable order.
@@ -77,10 +78,11 @@ class ReviewedImage:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One inspection of an image."""
+    """One inspection of an image: its detections, and what was missed on it."""
 
     row: RowMapping
     places: tuple[ReviewedPlace, ...]
+    missed: tuple[ReviewedPlace, ...]
     looked_at: bool
     good: bool
     unlocated: bool
@@ -165,9 +167,9 @@ def _judged(row: RowMapping, called: Sequence[RowMapping], said: Sequence[RowMap
     passed = row["call"] == Call.PASS.value
     of_board = [d for d in said if d["inference_id"] is None]
     places = [_place(detection, said, passed=passed) for detection in called]
-    escapes = _standing_escapes(of_board)
-    located = [d for d in escapes if d[_BOX[0]] is not None]
-    places += [
+    escapes = _standing_escapes(of_board, passed=passed)
+    located = [d for d in escapes if _is_missed_defect(d)]
+    missed = [
         ReviewedPlace(
             _box(d),
             Finding.UNJUDGED if d["corrected_class"] is None else Finding.DEFECT,
@@ -178,11 +180,13 @@ def _judged(row: RowMapping, called: Sequence[RowMapping], said: Sequence[RowMap
     ]
     good = passed and bool(of_board) and of_board[-1]["disposition"] == Disposition.CONFIRMED.value
     # As in `verdicts.py`: a board of which every detection is a false call is good.
-    good = good or (bool(called) and not passed and all(place.finding is Finding.FALSE_CALL for place in places))
+    all_false = bool(called) and not passed and all(place.finding is Finding.FALSE_CALL for place in places)
+    good = good or (all_false and not missed)
     return _Judged(
         row=row,
         places=tuple(places),
-        looked_at=good or bool(located),
+        missed=tuple(missed),
+        looked_at=good or (passed and bool(located)),
         good=good,
         unlocated=bool(escapes) and not located,
         latest=said[-1]["decided_at"] if said else None,
@@ -193,7 +197,11 @@ def _place(detection: RowMapping, said: Sequence[RowMapping], *, passed: bool) -
     """The latest of what was said of the detection or of its board. That a board was rightly passed, or not, says
     nothing of a detection on it that did not fail it."""
     own = detection["inference_id"]
-    about = [d for d in said if d["inference_id"] == own or (d["inference_id"] is None and not passed)]
+    about = [
+        d
+        for d in said
+        if d["inference_id"] == own or (d["inference_id"] is None and not passed and not _is_missed_defect(d))
+    ]
     finding = _FINDINGS.get(about[-1]["disposition"], Finding.UNJUDGED) if about else Finding.UNJUDGED
     if finding is Finding.UNJUDGED:
         return ReviewedPlace(_box(detection), finding, detection["detected_class"])
@@ -204,12 +212,23 @@ def _place(detection: RowMapping, said: Sequence[RowMapping], *, passed: bool) -
     return ReviewedPlace(box, finding, named or detection["detected_class"], latest["decided_at"])
 
 
-def _standing_escapes(of_board: Sequence[RowMapping]) -> list[RowMapping]:
+def _is_missed_defect(row: RowMapping) -> bool:
+    """As in `verdicts.py`."""
+    of_board = row["inference_id"] is None and row["disposition"] == Disposition.ESCAPE.value
+    return of_board and row[_BOX[0]] is not None
+
+
+def _standing_escapes(of_board: Sequence[RowMapping], *, passed: bool) -> list[RowMapping]:
     """Several defects that were missed are several rows; what was said before the board was last found to be something
-    else does not stand."""
+    else does not stand. That the detections of a board that was not passed are defects is nothing else."""
     standing: list[RowMapping] = []
     for row in of_board:
-        standing = [*standing, row] if row["disposition"] == Disposition.ESCAPE.value else []
+        if row["disposition"] == Disposition.ESCAPE.value:
+            standing.append(row)
+        elif passed or row["disposition"] == Disposition.FALSE_CALL.value:
+            standing = []
+        else:
+            standing = [escape for escape in standing if _is_missed_defect(escape)]
     return standing
 
 
@@ -236,8 +255,11 @@ def _image(of_image: Sequence[_Judged]) -> ReviewedImage:
 
 
 def _one_for_each_place(of_image: Sequence[_Judged]) -> tuple[ReviewedPlace, ...]:
-    """Where several inspections called one place, what was decided last; what was decided goes before what was not."""
+    """Where several inspections called one place, or people marked it, what was decided last; what was decided goes
+    before what was not."""
     every = [(place, number) for number, judged in enumerate(of_image) for place in judged.places]
+    marks = [place for judged in of_image for place in judged.missed]
+    every += [(place, -1 - number) for number, place in enumerate(marks)]  # two people may mark one defect
     decided = [(p, n, p.decided_at) for p, n in every if p.finding is not Finding.UNJUDGED and p.decided_at is not None]
     decided.sort(key=lambda each: (each[2], each[0].box, each[1]), reverse=True)
     in_order = [(p, n) for p, n, _ in decided] + [(p, n) for p, n in every if p.finding is Finding.UNJUDGED]

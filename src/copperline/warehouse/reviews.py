@@ -23,7 +23,7 @@ _IMPOSSIBLE = {Disposition.FALSE_CALL: Call.PASS, Disposition.ESCAPE: Call.FAIL}
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One decision.
+    """One decision. An ESCAPE with a box is a missed defect: one that was not detected, whatever the call was.
 
     Attributes:
         inference_id: the detection that is judged; None: the whole board.
@@ -71,8 +71,8 @@ def record_dispositions(
     Raises:
         NotFoundError: there is no such inspection or detection.
         WarehouseError: a disposition contradicts the call (a PASS cannot
-            be a false call, nor a FAIL an escape; a detection cannot be an escape; what is no defect has neither class
-            nor box). Nothing was written.
+            be a false call, nor a FAIL an escape other than a missed defect with class and box; a detection cannot be
+            an escape; what is no defect has neither class nor box). Nothing was written.
     """
     if not reviewer.strip():
         raise WarehouseError("expected the name of a reviewer, found none", fix="say who decided")
@@ -111,13 +111,25 @@ def _judged_board(connection: Connection, where: str, judgement: Judgement) -> s
     board_id, call = found
     if judgement.inference_id is not None:
         _check_detection(connection, where, judgement, judgement.inference_id)
-    elif call == _IMPOSSIBLE.get(judgement.disposition):
+    elif call == _IMPOSSIBLE.get(judgement.disposition) and not _is_missed_defect(judgement):
         raise WarehouseError(
-            f"expected a disposition that fits the call {call}, found {judgement.disposition.value}",
+            f"expected a disposition that fits the call {call}, found {judgement.disposition.value}"
+            + (f" without {_what_is_missing(judgement)}" if call == Call.FAIL else ""),
             where=where,
-            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE",
+            fix="a FAIL can be a FALSE_CALL, a PASS can be an ESCAPE; a defect that was missed on a board that failed "
+            "is an ESCAPE with its class and box",
         )
     return str(board_id)
+
+
+def _is_missed_defect(judgement: Judgement) -> bool:
+    """So that it can be told from the detections for which the board failed."""
+    return judgement.disposition is Disposition.ESCAPE and not _what_is_missing(judgement)
+
+
+def _what_is_missing(judgement: Judgement) -> str:
+    missing = {"class": judgement.corrected_class, "box": judgement.box}
+    return " and ".join(name for name, value in missing.items() if value is None)
 
 
 def _check_correction(where: str, judgement: Judgement) -> None:
@@ -156,5 +168,5 @@ def _check_detection(connection: Connection, where: str, judgement: Judgement, i
         raise WarehouseError(
             "expected CONFIRMED or FALSE_CALL for a detection, found ESCAPE",
             where=where,
-            fix="an escape is a defect that was not detected: give it for the whole board",
+            fix="an escape is a defect that was not detected: give it without an inference_id",
         )

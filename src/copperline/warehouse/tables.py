@@ -151,7 +151,12 @@ dispositions = Table(
     Column("disposition_id", ID, primary_key=True, comment="UUID"),
     Column("inspection_id", ID, ForeignKey("inspections.inspection_id"), nullable=False, comment="What was judged"),
     Column("inference_id", ID, ForeignKey("defect_logs.inference_id"), comment="One detection; null: the whole board"),
-    Column("disposition", String(16), nullable=False, comment="CONFIRMED, FALSE_CALL or ESCAPE"),
+    Column(
+        "disposition",
+        String(16),
+        nullable=False,
+        comment="CONFIRMED, FALSE_CALL or ESCAPE, with a box: a missed defect",
+    ),
     Column("reviewer", NAME, nullable=False, comment="Who judged"),
     Column("decided_at", UtcDateTime, nullable=False, comment="UTC; the latest counts"),
     Column("note", Text, comment="In the reviewer's words"),

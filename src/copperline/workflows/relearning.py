@@ -75,10 +75,10 @@ def dataset_from_reviews(
 ) -> ReviewedDataset:
     """Makes the data set `<workspace>/datasets/<name>` from what people decided; the same decisions give the same.
 
-    Confirmed detections become labels, as detected or as corrected; escapes with a box and a class too. False calls
-    become places to look at, without a label; boards that were found good, boards without labels. Images are stored as
-    the model saw them: conditioned, grey, the reference registered. A board that was judged as a whole is taken as
-    one; of others, crops around what was judged.
+    Confirmed detections become labels, as detected or as corrected; missed defects with a box and a class too, of
+    boards that failed as of those that were passed. False calls become places to look at, without a label; boards that
+    were found good, boards without labels. Images are stored as the model saw them: conditioned, grey, the reference
+    registered. A board that was judged as a whole is taken as one; of others, crops around what was judged or marked.
 
     Splits are by board, by the hash of its id: all images of one board are in one split. A board with an image in
     another data set of the workspace stays in the split that it has there.

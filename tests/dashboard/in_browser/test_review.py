@@ -215,6 +215,43 @@ def test_a_missed_defect_is_drawn_and_can_be_learned_from(
 ) -> None:
     page = at_review("Audit+of+passed+boards")
     board = board_on(page)
+    width, height = draw_a_missed_defect(page, ready, eventually)
+    page.get_by_role("button", name="Record as escape: 1 marked").click()
+    page.get_by_text("Recorded: ESCAPE, open").first.wait_for()
+    [(inference, said, name, *box)] = corrected(sql, board)
+    assert (inference, said, name) == (None, "ESCAPE", "open")
+    x, y, w, h = box
+    drawn = [x * width, y * height, w * width, h * height]
+    assert drawn == pytest.approx([120.5, 65, 41, 30], abs=2)
+    assert board_on(ready(page)) != board
+
+
+def test_a_defect_that_was_missed_on_a_failed_board_leaves_its_detections_to_be_judged(
+    at_review: Any, ready: Any, sql: Sql, eventually: Any, figures: Figures, decided: Any
+) -> None:
+    before = figures()
+    page = at_review()
+    board = board_on(page)
+    width, height = draw_a_missed_defect(page, ready, eventually)
+    page.get_by_role("button", name="Record as missed defect: 1 marked").click()
+    page.get_by_text("Recorded: missed defect, open").first.wait_for()
+    page.get_by_text("Missed defects recorded so far: open.").wait_for()
+    [(inference, said, name, *box)] = corrected(sql, board)
+    assert (inference, said, name) == (None, "ESCAPE", "open")
+    assert [box[0] * width, box[1] * height] == pytest.approx([120.5, 65], abs=2)
+    assert board_on(ready(page)) == board
+    marked = figures()
+    assert (marked["bad"], marked["awaiting"]) == (before["bad"] + 1, before["awaiting"])
+    assert (marked["escapes"], marked["audited"]) == (before["escapes"], before["audited"])
+    page.get_by_role("heading", name="Review", exact=True).click()
+    press(page, "y", board)
+    assert [row[2] for row in decided()[-2:]] == ["ESCAPE", "CONFIRMED"]
+    after = figures()
+    assert (after["bad"], after["awaiting"]) == (marked["bad"], before["awaiting"] - 1)
+
+
+def draw_a_missed_defect(page: Any, ready: Any, eventually: Any) -> tuple[int, int]:
+    """Draws the box 100 to 141, 50 to 80 px of an open with the mouse; gives width and height of the board, px."""
     page.get_by_text("Mark a missed defect").click()
     stage = page.locator(".stage")
     stage.locator("image").wait_for(state="attached")
@@ -242,14 +279,7 @@ def test_a_missed_defect_is_drawn_and_can_be_learned_from(
     ready(page)  # a run closes a list that is open
     page.get_by_role("combobox", name="Defect", exact=True).click()
     page.get_by_role("option", name="open", exact=True).click()
-    page.get_by_role("button", name="Record as escape: 1 marked").click()
-    page.get_by_text("Recorded: ESCAPE, open").first.wait_for()
-    [(inference, said, name, *box)] = corrected(sql, board)
-    assert (inference, said, name) == (None, "ESCAPE", "open")
-    x, y, w, h = box
-    drawn = [x * width, y * height, w * width, h * height]
-    assert drawn == pytest.approx([120.5, 65, 41, 30], abs=2)
-    assert board_on(ready(page)) != board
+    return width, height
 
 
 def image_size(page: Any) -> tuple[int, int]:

@@ -12,7 +12,15 @@ from copperline.dashboard import session
 from copperline.dashboard.inspection_pictures import pictures_of
 from copperline.dashboard.launch import READ_ONLY
 from copperline.data import write_image
-from copperline.warehouse import NewReference, add_reference, inference_id_for, trace_board
+from copperline.taxonomy import Disposition
+from copperline.warehouse import (
+    Judgement,
+    NewReference,
+    add_reference,
+    inference_id_for,
+    record_dispositions,
+    trace_board,
+)
 
 Open = Callable[..., Any]
 Said = Callable[[Any], str]
@@ -187,10 +195,61 @@ def test_an_escape_with_class_and_place(
     assert decided["centre x, y"].tolist() == ["0.3125, 0.6250", "0.5000, 0.2500"]
 
 
-def test_a_failed_board_has_nothing_to_mark(open_page: Open, plant: Any) -> None:
-    """The machine did not let it escape; the warehouse refuses the word."""
-    plant.inspect("B1", "open")
-    assert [toggle.label for toggle in open_page("review").toggle] == []
+def mark(app: Any, key: str, name: str, *box: int) -> None:
+    app.selectbox(key=f"escape-class-{key}").set_value(name)
+    for side, value in zip(("left", "top", "width", "height"), box, strict=True):
+        app.number_input(key=f"escape-{side}-{key}").set_value(value)
+    app.run()
+
+
+def test_missed_defects_of_a_failed_board(open_page: Open, said: Said, plant: Any) -> None:
+    """Nothing is an escape there; the detections still wait; what is drawn is recorded with any decision."""
+    record = plant.inspect("B1", "open")
+    key = record.inspection_id
+    app = open_page("review")
+    app.toggle(key=f"escape-toggle-{key}").set_value(True).run()
+    mark(app, key, "spur", 16, 32, 8, 16)
+    app.button(key=f"escape-another-{key}").click().run()
+    mark(app, key, "open", 0, 0, 64, 32)
+    record_button = app.button(key=f"escape-record-{key}")
+    assert record_button.label == "Record as missed defect: 2 marked"
+    record_button.click().run()
+    assert [toast.value for toast in app.toast][-1].startswith("Recorded: 2 missed defects, by")
+    shown = said(app)
+    assert "**B1**" in shown
+    assert "Missed defects recorded so far: spur, open." in shown
+    assert "escape" not in " ".join(button.label.lower() for button in app.button)
+    app.toggle(key=f"escape-toggle-{key}").set_value(True).run()
+    mark(app, key, "short", 40, 40, 8, 8)
+    press(app, "False call")  # takes back what was told before, not what is drawn with it
+    assert [toast.value for toast in app.toast][-1].startswith("Recorded: FALSE_CALL and missed defect, short, by")
+    assert "Nothing waits in this queue" in said(app)
+    assert corrections(plant) == [
+        (None, "ESCAPE", "spur", 0.3125, 0.625, 0.125, 0.25),
+        (None, "ESCAPE", "open", 0.5, 0.25, 1.0, 0.5),
+        (None, "FALSE_CALL", None, None, None, None, None),
+        (None, "ESCAPE", "short", 0.6875, 0.6875, 0.125, 0.125),
+    ]
+    board = open_page("board", board="B1")
+    assert "Missed defects recorded so far: short." in said(board)
+    tables = [frame.value for frame in board.dataframe]
+    [decided] = [table for table in tables if "disposition" in table.columns]
+    assert decided["of"].tolist() == ["missed defect", "missed defect", "whole board", "missed defect"]
+    [detections] = [table for table in tables if "review" in table.columns]
+    assert detections["review"].tolist() == ["FALSE_CALL"]
+    facts = next(table for table in tables if "value" in table.columns)
+    assert dict(zip(facts[""], facts["value"], strict=True))["review found"] == "BAD"
+
+
+def test_a_missed_defect_of_a_board_whose_call_is_judged_ends_its_turn(open_page: Open, said: Said, plant: Any) -> None:
+    record = plant.inspect("B1", "open")
+    record_dispositions(plant.engine, [Judgement(record.inspection_id, Disposition.CONFIRMED)], "bo")
+    app = open_page("review", queue="Second look")
+    app.toggle(key=f"escape-toggle-{record.inspection_id}").set_value(True).run()
+    mark(app, record.inspection_id, "spur", 16, 32, 8, 16)
+    app.button(key=f"escape-record-{record.inspection_id}").click().run()
+    assert "Nothing waits in this queue" in said(app) or "skipped boards again" in str([b.label for b in app.button])
+    assert [row[1] for row in corrections(plant)] == ["CONFIRMED", "ESCAPE"]
 
 
 def test_reviewers_see_what_the_model_saw(open_page: Open, said: Said, plant: Any) -> None:

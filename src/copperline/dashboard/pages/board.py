@@ -11,7 +11,8 @@ from copperline.dashboard.judging import judge
 from copperline.dashboard.operating_points import operating_point
 from copperline.dashboard.recipe_words import recipe_words
 from copperline.dashboard.traced import NOT_MEASURED
-from copperline.warehouse import BoardTrace, InspectionTrace, trace_board
+from copperline.taxonomy import Disposition
+from copperline.warehouse import BoardTrace, DispositionRow, InspectionTrace, trace_board
 
 
 def page() -> None:
@@ -73,7 +74,7 @@ def _inspection(inspection: InspectionTrace, turn: int) -> None:
                     "decided": d.decided_at.astimezone(zone).replace(tzinfo=None),
                     "reviewer": d.reviewer,
                     "disposition": d.disposition.value,
-                    "of": "whole board" if d.inference_id is None else f"detection {d.inference_id}",
+                    "of": _judged(d),
                     "corrected class": d.corrected_class or "",
                     **_place(d.box),
                     "note": d.note or "",
@@ -119,6 +120,12 @@ def _trace(inspection: InspectionTrace, turn: int) -> None:
         height="content",
     )
     st.caption(f"The operating point was chosen for: {plain(point.criterion)}.")
+
+
+def _judged(said: DispositionRow) -> str:
+    if said.inference_id is not None:
+        return f"detection {said.inference_id}"
+    return "missed defect" if said.disposition is Disposition.ESCAPE and said.box is not None else "whole board"
 
 
 def _place(box: tuple[float, float, float, float] | None) -> dict[str, str]:

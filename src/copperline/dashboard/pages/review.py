@@ -180,7 +180,8 @@ def _measured(chosen: BoardFilter) -> None:
     footnote(
         "Cohen's kappa: 1 where reviewers always agree, 0 as by chance.",
         "Cohen's kappa = (observed - expected agreement) / (1 - expected): 1 always, 0 as by chance. An item is a "
-        "whole board or one detection that two reviewers judged; the latest judgement of each counts.",
+        "whole board or one detection that two reviewers judged; the latest judgement of each counts. A missed defect "
+        "of a board that was not passed is no opinion on its call, and is left out.",
         [statement_text(session.engine(), judgements_query(chosen))],
         key="agreement-how",
     )
