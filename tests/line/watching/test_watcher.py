@@ -395,9 +395,7 @@ def test_a_file_that_changes_while_its_board_is_judged_is_another_board(
     assert place.done() == {"B1.jpg"}
 
 
-def test_a_file_that_never_settles_is_left_there(
-    place: Any, boards: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_never_settles_is_left_there(place: Any, boards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("copperline.line.watching.watcher._PATIENCE_S", 0.3)
     path = place.put("B1.jpg", boards[0][0])
     place.put("B2.jpg", boards[1][0])
