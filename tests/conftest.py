@@ -20,13 +20,16 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
 
 from copperline import mlflow_store
 from copperline.data.synthetic import write_synthetic_dataset
 
-# The same examples in every run: a failure is a failure for everybody.
+# The same examples in every run: a failure is a failure for everybody. Hypothesis would also draw from the constants of
+# all modules of ours that are imported by then, and so from what the tests before it happened to need.
 hypothesis.settings.register_profile("copperline", derandomize=True)
 hypothesis.settings.load_profile("copperline")
+providers._get_local_constants = lambda: providers._local_constants
 
 # Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
 # so that no process has a long one left when the others are done.

@@ -206,36 +206,52 @@ def look(browser: Any, ready: Callable[[Any], Any]) -> Iterator[Callable[..., An
     """Opens an address in a tab and waits until the page is there. Tabs share a cache, and last as long as the browser.
 
     `fresh`: as a visitor without a past; so is one with options of a context. `clock`: time goes on by `page.clock`.
+    `tab`: goes there in a tab that is open already, in half the time.
     """
     shared = browser.new_context(**WINDOW)
 
-    def opened(url: str, *, fresh: bool = False, clock: bool = False, **options: Any) -> Any:
-        context = browser.new_context(**{**WINDOW, **options}) if fresh or clock or options else shared
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
+    def opened(url: str, *, fresh: bool = False, clock: bool = False, tab: Any = None, **options: Any) -> Any:
+        if tab is None:
+            context = browser.new_context(**{**WINDOW, **options}) if fresh or clock or options else shared
+            context.set_default_timeout(PATIENCE_MS)
+            tab = context.new_page()
         if clock:
-            page.clock.install()
-        page.goto(url)
-        return ready(page)
+            tab.clock.install()
+        tab.goto(url)
+        return ready(tab)
 
     yield opened
     for context in browser.contexts:
         context.close()
 
 
+@pytest.fixture(scope="package")
+def tabs() -> list[Any]:
+    """Open tabs that no test uses now; pages leave nothing in a tab, sessions are connections."""
+    return []
+
+
 @pytest.fixture
-def visit(look: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+def visit(look: Callable[..., Any], tabs: list[Any]) -> Iterator[Callable[..., Any]]:
     """As `look`, for one test; a tab that shows a traceback at its end fails the test."""
     pages: list[Any] = []
+    again: list[Any] = []
 
     def opened(url: str, **options: Any) -> Any:
-        pages.append(look(url, **options))
+        tab = tabs.pop() if tabs and not options else None
+        pages.append(look(url, tab=tab, **options))
+        if not options:
+            again.append(pages[-1])
         return pages[-1]
 
     yield opened
     for page in pages:
         assert page.get_by_test_id("stException").all_inner_texts() == []
-        page.close()
+        if page in again:
+            page.goto("about:blank")  # ends the session
+            tabs.append(page)
+        else:
+            page.close()
 
 
 def free_port() -> int:
