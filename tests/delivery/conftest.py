@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,17 +22,7 @@ from sqlalchemy import Engine
 from copperline.delivery import courier
 from copperline.warehouse import Event, add_event, open_warehouse, outbox, write_transaction
 
-_spec = importlib.util.spec_from_file_location(
-    "warehouse_conftest", Path(__file__).resolve().parents[1] / "warehouse" / "conftest.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-_warehouse = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = _warehouse  # its dataclasses look their module up
-_spec.loader.exec_module(_warehouse)
-new_postgresql, any_url, any_engine = _warehouse.new_postgresql, _warehouse.any_url, _warehouse.any_engine
-
-NOON = _warehouse.NOON
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 

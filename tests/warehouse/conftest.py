@@ -1,14 +1,10 @@
-"""What the warehouse's tests share: inspections to write, plants drawn by lot, a recount in Python, PostgreSQL."""
+"""What the warehouse's tests share: inspections to write, plants drawn by lot, a recount in Python."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 
 from copperline.detections import Detections
 from copperline.errors import WarehouseError
@@ -298,79 +294,3 @@ def _verdict(call: str, whole: str | None, each: list[str | None], *, missed: bo
 @pytest.fixture(scope="session")
 def recount() -> Callable[[Engine], list[Counted]]:
     return recount_boards
-
-
-POSTGRES = Path("/usr/lib/postgresql")
-
-
-@pytest.fixture(scope="session")
-def new_postgresql() -> Iterator[Callable[[], str]]:
-    """Gives URLs of empty databases on a PostgreSQL server of its own; skips where there is none to start."""
-    pytest.importorskip("pg8000", reason="the driver pg8000 is not installed")
-    found = shutil.which("initdb") or max(map(str, POSTGRES.glob("*/bin/initdb")), default=None)
-    if found is None:
-        pytest.skip(f"no PostgreSQL server on the PATH or in {POSTGRES}")
-    programs = Path(found).parent
-    # Not in pytest's folder, which other users cannot enter, and short: the path of a socket has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="copperline-pg-", dir="/tmp"))
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(folder, "nobody", "nogroup")
-    how: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}, **user}
-    log = folder / "log"
-    try:
-        with log.open("wb") as messages:
-            made = [programs / "initdb", "-D", "data", "-U", "copperline", "-E", "UTF8", "--auth=trust", "--no-sync"]
-            subprocess.run(made, check=True, stdout=messages, stderr=messages, **how)
-            quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses="]
-            server = [programs / "postgres", "-D", "data", "-k", folder, *(w for s in quick for w in ("-c", s))]
-            # The shell stops the server when its input ends: also when these tests are killed.
-            until = '"$@" & read -r _; kill -INT $!; wait'
-            process = subprocess.Popen(
-                ["sh", "-c", until, "sh", *server], stdin=subprocess.PIPE, stdout=messages, stderr=messages, **how
-            )
-        try:
-            yield _databases(folder / ".s.PGSQL.5432", log)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(timeout=30)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _databases(socket: Path, log: Path) -> Callable[[], str]:
-    deadline = time.monotonic() + 60
-    # The socket is there before the server takes anybody.
-    while "ready to accept connections" not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-    made = 0
-
-    def new() -> str:
-        nonlocal made
-        made += 1
-        admin = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE w{made}")
-        admin.dispose()
-        return url.format(f"w{made}")
-
-    url = f"postgresql+pg8000://copperline@/{{}}?unix_sock={socket}"
-    return new
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'any.db'}"
-    return str(request.getfixturevalue("new_postgresql")())
-
-
-@pytest.fixture
-def any_engine(any_url: str) -> Iterator[Engine]:
-    engine = open_warehouse(any_url)
-    yield engine
-    engine.dispose()
