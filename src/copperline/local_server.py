@@ -1,4 +1,4 @@
-"""Servers on this machine: where one can listen, and a server's process that is up while a block runs."""
+"""Servers on this machine: where to listen, and one that is up while a block runs."""
 
 from __future__ import annotations
 

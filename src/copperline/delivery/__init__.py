@@ -1,1 +1,4 @@
-"""Telling other systems: events kept with the rows that they tell of, and sinks that take them, each at least once."""
+"""Telling other systems: events kept with the rows that they tell of, and the sinks that take them.
+
+Each event arrives at least once, with the same id each time.
+"""
