@@ -36,11 +36,11 @@ clean: ## Remove .venv and what the tools left; data and models in the workspace
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.train: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[train,dashboard]'
+	$(PIP) install --editable '.[train,dashboard,service]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[train,dashboard,dev]'
+	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,dev]'
 	@touch $(VENV)/.train $@
 
 # A name that is on the PATH may still be too old, or lack venv (Debian packs it apart), so each is tried.

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from copperline.dashboard.launch import Server, free_port, running
+from copperline.dashboard.launch import FIRST_PORT, Server, running
 from copperline.dashboard.overview_data import read_overview
+from copperline.local_server import free_port
 from copperline.settings import Settings
 from copperline.warehouse import BoardFilter, extent, open_warehouse
 
@@ -54,7 +55,7 @@ WATCH = """() => {
 
 
 def new_server() -> Server:
-    return Server(port=free_port(), open_browser=False)
+    return Server(port=free_port(FIRST_PORT), open_browser=False)
 
 
 def cold(context: BrowserContext, settings: Settings, path: str) -> float:

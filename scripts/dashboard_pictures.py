@@ -21,7 +21,8 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from copperline.dashboard.launch import Server, free_port, running
+from copperline.dashboard.launch import FIRST_PORT, Server, running
+from copperline.local_server import free_port
 from copperline.settings import Settings
 from demo_plant import fill
 
@@ -82,7 +83,7 @@ def main() -> None:
         settings = Settings.load(arguments.workspace or Path(temporary))
         fill(settings, arguments.boards)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_OPTIONS))
-        with running(settings, Server(port=free_port(), open_browser=False)) as address:
+        with running(settings, Server(port=free_port(FIRST_PORT), open_browser=False)) as address:
             for name in arguments.only or PAGES:
                 path, height = PAGES[name]
                 for scheme in SCHEMES:

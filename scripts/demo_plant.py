@@ -38,6 +38,7 @@ from copperline.warehouse import (
     write_boards,
     write_inspection,
 )
+from copperline.warehouse.simulated import OPPORTUNITIES
 from copperline.workflows.importing import draw, import_dataset
 
 DATASET = "demo-plant"
@@ -45,7 +46,6 @@ SIZE = 640
 # Drawn boards have half a dozen defects each. A plant's have none, now and then one or two.
 DEFECTIVE, MOST_DEFECTS = 0.12, 2
 REVIEWED, AUDITED = 0.8, 0.1
-OPPORTUNITIES = {"Motor controller": 1_450, "Power supply": 820, "Sensor hub": 610}
 
 
 def fill(settings: Settings, boards: int, *, model: str = "builtin:golden-only", seed: int = 0, days: int = 14) -> None:

@@ -1,22 +1,89 @@
-"""What tests of several packages share: the command line in this process, and a workspace that the real demo made."""
+"""What tests of several packages share: the command line in this process, a workspace that the demo made, PostgreSQL.
+
+Also which of them run in one process when `--dist loadgroup` shares them out.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
+from sqlalchemy import Engine, create_engine
 
+from copperline import mlflow_store
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.warehouse import open_warehouse
+
+# The same examples in every run: a failure is a failure for everybody. Hypothesis would also draw from the constants of
+# all modules of ours that are imported by then, and so from what the tests before it happened to need.
+hypothesis.settings.register_profile("copperline", derandomize=True)
+hypothesis.settings.load_profile("copperline")
+providers._get_local_constants = lambda: providers._local_constants
+
+# Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
+# so that no process has a long one left when the others are done.
+TOGETHER = {
+    "browser": (
+        "tests/dashboard/in_browser/",
+        "tests/dashboard/test_sign_in_browser.py",
+        "tests/dashboard/test_vision_lab_in_browser.py",
+    ),
+    "demo": (
+        "tests/workflows/test_demo.py",
+        "tests/cli/test_commands.py",
+        "tests/cli/test_errors.py",
+        "tests/cli/test_evaluate.py",
+        "tests/cli/test_readme.py",
+        "tests/cli/test_shipped_models.py",
+        "tests/cli/test_two_processes.py",
+    ),
+}
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that run in one process with this one: a group, or those of its file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group, files in TOGETHER.items() if file.startswith(files)), file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups first, doctests last: they take no time, and fill what is left of it evenly."""
+    order = {group: place for place, group in enumerate(TOGETHER)}
+
+    def place(item: pytest.Item) -> int:
+        return order.get(group_of(item.nodeid), len(order) + item.nodeid.startswith("src/"))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out by `group_of`: pytest-xdist 3.8 cannot tell pytest 9.2 of its own mark `xdist_group`."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # in the order of the collection, not the files with most tests first
+    return ByGroup(config, log)
 
 
 def pytest_sessionstart() -> None:
@@ -31,6 +98,21 @@ def pytest_sessionstart() -> None:
         name, flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, get_flags, request))
         if not flags & up:
             fcntl.ioctl(any_socket, set_flags, struct.pack("16sH14x", name, flags | up))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow's tables take a second to make: they are made once in this process, and copied for each new workspace."""
+    build, empty = mlflow_store._build, tmp_path_factory.mktemp("store") / "registry.db"
+
+    def copied(file: Path, uri: str) -> None:
+        if not empty.exists():
+            build(empty, f"sqlite:///{empty}")
+        shutil.copyfile(empty, file)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(mlflow_store, "_build", copied)
+        yield
 
 
 @dataclass(frozen=True)
@@ -97,3 +179,79 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     run = subprocess.run(offline(command), capture_output=True, text=True, check=False, timeout=300, env=one_core)
     assert run.returncode == 0, run.stderr
     return DemoRun(workspace, data, json.loads(run.stdout.splitlines()[-1]), run.stderr)
+
+
+POSTGRES = Path("/usr/lib/postgresql")
+
+
+@pytest.fixture(scope="session")
+def new_postgresql() -> Iterator[Callable[[], str]]:
+    """Gives URLs of empty databases on a PostgreSQL server of its own; skips where there is none to start."""
+    pytest.importorskip("pg8000", reason="the driver pg8000 is not installed")
+    found = shutil.which("initdb") or max(map(str, POSTGRES.glob("*/bin/initdb")), default=None)
+    if found is None:
+        pytest.skip(f"no PostgreSQL server on the PATH or in {POSTGRES}")
+    programs = Path(found).parent
+    # Not in pytest's folder, which other users cannot enter, and short: the path of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="copperline-pg-", dir="/tmp"))
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        shutil.chown(folder, "nobody", "nogroup")
+    how: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}, **user}
+    log = folder / "log"
+    try:
+        with log.open("wb") as messages:
+            made = [programs / "initdb", "-D", "data", "-U", "copperline", "-E", "UTF8", "--auth=trust", "--no-sync"]
+            subprocess.run(made, check=True, stdout=messages, stderr=messages, **how)
+            quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses="]
+            server = [programs / "postgres", "-D", "data", "-k", folder, *(w for s in quick for w in ("-c", s))]
+            # The shell stops the server when its input ends: also when these tests are killed.
+            until = '"$@" & read -r _; kill -INT $!; wait'
+            process = subprocess.Popen(
+                ["sh", "-c", until, "sh", *server], stdin=subprocess.PIPE, stdout=messages, stderr=messages, **how
+            )
+        try:
+            yield _databases(folder / ".s.PGSQL.5432", log)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _databases(socket: Path, log: Path) -> Callable[[], str]:
+    deadline = time.monotonic() + 60
+    # The socket is there before the server takes anybody.
+    while "ready to accept connections" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    made = 0
+
+    def new() -> str:
+        nonlocal made
+        made += 1
+        admin = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE w{made}")
+        admin.dispose()
+        return url.format(f"w{made}")
+
+    url = f"postgresql+pg8000://copperline@/{{}}?unix_sock={socket}"
+    return new
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'any.db'}"
+    return str(request.getfixturevalue("new_postgresql")())
+
+
+@pytest.fixture
+def any_engine(any_url: str) -> Iterator[Engine]:
+    engine = open_warehouse(any_url)
+    yield engine
+    engine.dispose()

@@ -38,3 +38,14 @@ def test_workspace_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be written"):
         Workspace(Settings.load(tmp_path / "file" / "w")).prepare()
+
+
+def test_a_data_set_is_found_by_its_name_or_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = Workspace(Settings(workspace=tmp_path / "w"))
+    (space.datasets / "boards").mkdir(parents=True)
+    assert space.dataset(Path("boards")) == space.datasets / "boards"
+    assert space.dataset(Path("nowhere")) == Path("nowhere")
+    assert space.dataset(Path("a/boards")) == Path("a/boards")
+    Path("boards").mkdir()
+    assert space.dataset(Path("boards")) == Path("boards")  # a path that is there is what was meant

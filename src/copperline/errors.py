@@ -52,6 +52,10 @@ class DataError(CopperlineError):
     """An image, annotation, split file or data set is missing, damaged or inconsistent."""
 
 
+class DamagedImageError(DataError):
+    """A file is no whole image: empty, cut off or damaged. One that is still being written looks so too."""
+
+
 class ModelError(CopperlineError):
     """A model file, checkpoint or registry entry is missing, damaged or does not fit the task."""
 
@@ -62,3 +66,29 @@ class TrainingError(CopperlineError):
 
 class WarehouseError(CopperlineError):
     """The warehouse cannot be opened, read or written, or a query is not allowed."""
+
+
+class NotFoundError(WarehouseError):
+    """What was asked for by its id is not in the warehouse."""
+
+
+class ServiceError(CopperlineError):
+    """The HTTP service refuses, cannot be reached, or is another program.
+
+    Attributes:
+        status: of HTTP; None: no answer came.
+        kind: the last part of the problem's type, such as `queue-full`; None: it gave none.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | None = None,
+        fix: str | None = None,
+        status: int | None = None,
+        kind: str | None = None,
+    ) -> None:
+        super().__init__(problem, where=where, fix=fix)
+        self.status = status
+        self.kind = kind

@@ -54,6 +54,16 @@ def atomic_folder(target: Path, *, overwrite: bool = False, marker: str) -> Iter
         _discard(temporary)
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file; raises DataError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read ({error.strerror})", where=path, fix="check the path and its rights"
+        ) from error
+
+
 def copy_into(source: Path, target: Path) -> bytes:
     """Copies a file and gives its bytes; raises DataError if the source cannot be read, OSError if not written."""
     try:

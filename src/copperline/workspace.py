@@ -37,6 +37,11 @@ class Workspace:
     def reports(self) -> Path:
         return self.root / "reports"
 
+    def dataset(self, named: Path) -> Path:
+        """What a person means by the name of a data set: the path, if there is one, else that of the workspace."""
+        in_workspace = self.datasets / named
+        return in_workspace if not named.exists() and named.name == str(named) and in_workspace.is_dir() else named
+
     def new_run(self) -> Path:
         """A fresh folder for a training run, named by the time in UTC."""
         self.runs.mkdir(parents=True, exist_ok=True)

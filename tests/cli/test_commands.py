@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 Run = Callable[..., Any]
 
 

@@ -19,8 +19,6 @@ import pytest
 from copperline.data.synthetic import write_synthetic_dataset
 from copperline.registry import builtin
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 Run = Callable[..., Any]
 
 
@@ -125,7 +123,8 @@ def test_second_run_in_a_workspace_and_a_killed_training(demo: Any, copperline: 
     workspace = tmp_path / "w"
     command = [sys.executable, "-m", "copperline", "train", "--data", str(demo.data), "--workspace", str(workspace)]
     one_core = {**os.environ, "COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen([*command, "--epochs", "40"], stderr=subprocess.DEVNULL, env=one_core)
+    quick = ("--crops-per-pair", "4", "--batch-size", "4")
+    running = subprocess.Popen([*command, *quick, "--epochs", "400"], stderr=subprocess.DEVNULL, env=one_core)
     try:
         _wait_for(lambda: any(workspace.glob("runs/*/checkpoint.pt")), running)
         ran = copperline("train", "--data", demo.data, "--workspace", workspace, "--epochs", 1)

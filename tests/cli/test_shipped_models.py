@@ -18,8 +18,6 @@ from copperline.errors import ModelError
 from copperline.registry import ModelCard, builtin, disagreements, file_sha256
 from copperline.runtime import OnnxModel
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
 ONE_EPOCH = ["--epochs", "1", "--drawn", "0.0"]

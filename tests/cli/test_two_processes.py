@@ -10,16 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def test_two_processes_register_one_model(demo: Any, tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     command = [sys.executable, "-m", "copperline", "train", "--data", str(demo.data), "--epochs", "1", "--json"]
+    command += ["--crops-per-pair", "1", "--batch-size", "2"]
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= {"COPPERLINE_THREADS": "2", "OMP_NUM_THREADS": "1"}
     processes = [

@@ -206,36 +206,52 @@ def look(browser: Any, ready: Callable[[Any], Any]) -> Iterator[Callable[..., An
     """Opens an address in a tab and waits until the page is there. Tabs share a cache, and last as long as the browser.
 
     `fresh`: as a visitor without a past; so is one with options of a context. `clock`: time goes on by `page.clock`.
+    `tab`: goes there in a tab that is open already, in half the time.
     """
     shared = browser.new_context(**WINDOW)
 
-    def opened(url: str, *, fresh: bool = False, clock: bool = False, **options: Any) -> Any:
-        context = browser.new_context(**{**WINDOW, **options}) if fresh or clock or options else shared
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
+    def opened(url: str, *, fresh: bool = False, clock: bool = False, tab: Any = None, **options: Any) -> Any:
+        if tab is None:
+            context = browser.new_context(**{**WINDOW, **options}) if fresh or clock or options else shared
+            context.set_default_timeout(PATIENCE_MS)
+            tab = context.new_page()
         if clock:
-            page.clock.install()
-        page.goto(url)
-        return ready(page)
+            tab.clock.install()
+        tab.goto(url)
+        return ready(tab)
 
     yield opened
     for context in browser.contexts:
         context.close()
 
 
+@pytest.fixture(scope="package")
+def tabs() -> list[Any]:
+    """Open tabs that no test uses now; pages leave nothing in a tab, sessions are connections."""
+    return []
+
+
 @pytest.fixture
-def visit(look: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+def visit(look: Callable[..., Any], tabs: list[Any]) -> Iterator[Callable[..., Any]]:
     """As `look`, for one test; a tab that shows a traceback at its end fails the test."""
     pages: list[Any] = []
+    again: list[Any] = []
 
     def opened(url: str, **options: Any) -> Any:
-        pages.append(look(url, **options))
+        tab = tabs.pop() if tabs and not options else None
+        pages.append(look(url, tab=tab, **options))
+        if not options:
+            again.append(pages[-1])
         return pages[-1]
 
     yield opened
     for page in pages:
         assert page.get_by_test_id("stException").all_inner_texts() == []
-        page.close()
+        if page in again:
+            page.goto("about:blank")  # ends the session
+            tabs.append(page)
+        else:
+            page.close()
 
 
 def free_port() -> int:
@@ -272,16 +288,16 @@ class Running:
         return f"http://localhost:{self.port}"
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts a command that listens on `port`, in `tmp_path`, and waits until `path` answers; ends it afterwards."""
+@contextmanager
+def _commands(folder: Path) -> Iterator[Callable[..., Running]]:
+    """Starts commands that listen on `port`, in `folder`, and waits until `path` answers; ends them afterwards."""
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str, port: int, path: str = "/", **variables: str) -> Running:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "HOME": str(tmp_path), **variables},
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -296,24 +312,20 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         wait_for(answers, "the start")
         return Running(process, port)
 
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    try:
+        yield run
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
-@pytest.fixture
-def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
-    """The command `copperline dashboard`, with options and variables of the environment.
-
-    `before` is called with the port, to write what depends on it.
-    """
-
+def _dashboards(start: Callable[..., Running]) -> Callable[..., Running]:
     def run(*options: str, before: Callable[[int], None] = lambda port: None, **variables: str) -> Running:
         port = free_port()
         before(port)
@@ -324,5 +336,40 @@ def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
 
 
 @pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts a command that listens on `port`, in `tmp_path`, and waits until `path` answers; ends it afterwards."""
+    with _commands(tmp_path) as run:
+        yield run
+
+
+@pytest.fixture
+def start_dashboard(start: Callable[..., Running]) -> Callable[..., Running]:
+    """The command `copperline dashboard`, with options and variables of the environment.
+
+    `before` is called with the port, to write what depends on it.
+    """
+    return _dashboards(start)
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `start_shared` starts its commands."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def start_shared(shared_folder: Path) -> Iterator[Callable[..., Running]]:
+    """As `start`, for all tests of a file."""
+    with _commands(shared_folder) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def start_shared_dashboard(start_shared: Callable[..., Running]) -> Callable[..., Running]:
+    """As `start_dashboard`, for all tests of a file."""
+    return _dashboards(start_shared)
+
+
+@pytest.fixture(scope="module")
 def port_of_provider() -> int:
     return free_port()

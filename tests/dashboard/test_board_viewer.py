@@ -61,3 +61,8 @@ def test_many_boxes_have_few_tags() -> None:
 
 def test_those_who_hear_the_page_are_told() -> None:
     assert viewer_data(scene())["alt"] == "Board of 16000 by 9000 px: 1 open, 1 spur; 1 missed"
+
+
+def test_what_a_visitor_drew_is_on_top() -> None:
+    boxes = viewer_data(scene(mark=(10.0, 20.0, 30.0, 40.0)))["boxes"]
+    assert (boxes[-1]["style"], boxes[-1]["box"], boxes[-1]["title"]) == ("selected", [10, 20, 30, 40], "marked")

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from copperline.dashboard.launch import READ_ONLY, Server, check, command, environment, has_screen, require_free
+from copperline.dashboard.launch import READ_ONLY, Server, check, command, environment, has_screen
 from copperline.errors import SettingsError
+from copperline.local_server import require_free
 from copperline.settings import Settings
 
 pytest.importorskip("streamlit")
@@ -70,22 +71,6 @@ def test_the_environment_carries_workspace_and_role(tmp_path: Path, monkeypatch:
     assert environment(settings, Server())["COPPERLINE_WORKSPACE"] == str(tmp_path / "here")
     assert READ_ONLY not in environment(settings, Server())
     assert environment(settings, Server(read_only=True))[READ_ONLY] == "1"
-
-
-def test_a_taken_port_is_refused() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{port}: .*in use.*--port"):
-            require_free("127.0.0.1", port)
-    require_free("127.0.0.1", port)
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a..b", "x" * 70])
-def test_a_host_of_another_machine_or_none_is_refused(host: str) -> None:
-    with pytest.raises(SettingsError, match="expected an address that can be listened on"):
-        require_free(host, 8501)
 
 
 def test_sign_in_without_a_provider_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

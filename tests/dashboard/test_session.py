@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_an_account_without_a_name_is_no_error(monkeypatch: pytest.MonkeyPatch) 
         raise KeyError("getpwuid(): uid not found: 10001")
 
     monkeypatch.setattr(getpass, "getuser", no_account)
-    assert said() == "in True write True name unknown"
+    assert said() == f"in True write True name uid {os.getuid()}"
 
 
 def test_a_read_only_server_lets_nobody_write(monkeypatch: pytest.MonkeyPatch) -> None:

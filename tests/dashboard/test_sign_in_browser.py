@@ -12,8 +12,6 @@ import pytest
 pytest.importorskip("streamlit")
 pytest.importorskip("oidc_provider_mock", reason="the provider of these tests is not installed")
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 USERS = (
     {"sub": "ann", "email": "Ann@Plant.example", "email_verified": True},
     {"sub": "bo", "email": "bo@plant.example", "email_verified": True},
@@ -22,14 +20,17 @@ USERS = (
 MAY, MAY_NOT = "may review and promote", "view only"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dashboard(
-    tmp_path: Path, start: Callable[..., Any], start_dashboard: Callable[..., Any], port_of_provider: int
+    shared_folder: Path,
+    start_shared: Callable[..., Any],
+    start_shared_dashboard: Callable[..., Any],
+    port_of_provider: int,
 ) -> str:
     """The address of a server whose visitors sign in, with `ann@plant.example` as its one reviewer."""
     people = [part for user in USERS for part in ("--user-claims", json.dumps(user))]
-    provider = start("oidc_provider_mock", "--port", str(port_of_provider), *people, port=port_of_provider)
-    folder = tmp_path / ".streamlit"
+    provider = start_shared("oidc_provider_mock", "--port", str(port_of_provider), *people, port=port_of_provider)
+    folder = shared_folder / ".streamlit"
     folder.mkdir()
 
     def secrets(port: int) -> None:
@@ -42,7 +43,7 @@ def dashboard(
             f'server_metadata_url = "{provider.url}/.well-known/openid-configuration"\n'
         )
 
-    running = start_dashboard(
+    running = start_shared_dashboard(
         before=secrets,
         COPPERLINE_DASHBOARD_SIGN_IN="true",
         COPPERLINE_DASHBOARD_REVIEWERS='["ann@plant.example"]',
@@ -51,10 +52,15 @@ def dashboard(
     return str(running.url)
 
 
-def visit(browser: Any, dashboard: str, path: str = "/about") -> Any:
-    """A page of a visitor without cookies."""
+def visitor(browser: Any) -> Any:
+    """A tab of somebody without cookies."""
     page = browser.new_context().new_page()
     page.set_default_timeout(30_000)
+    return page
+
+
+def visit(page: Any, dashboard: str, path: str = "/about") -> Any:
+    """Looks at a page as somebody who has not signed in."""
     page.goto(f"{dashboard}{path}")
     page.get_by_role("button", name="Sign in").wait_for()
     return page
@@ -71,25 +77,24 @@ def sign_in(page: Any, dashboard: str, person: str) -> str:
 
 
 def test_roles_from_the_first_visit_to_signing_out(browser: Any, dashboard: str) -> None:
-    for path in ("/", "/about", "/review"):
-        page = visit(browser, dashboard, path)
+    reviewer = visitor(browser)
+    for path in ("/", "/review", "/about"):
+        page = visit(reviewer, dashboard, path)
         assert page.get_by_test_id("stSidebar").count() == 0
         assert page.get_by_role("heading").all_inner_texts() == ["Copperline"]
         assert page.get_by_role("dialog").count() == 0  # Streamlit's "page not found"
-        page.context.close()
 
-    reviewer = visit(browser, dashboard)
     said = sign_in(reviewer, dashboard, "ann")
     assert "Ann@Plant.example" in said
     assert MAY in said
 
-    viewer = visit(browser, dashboard)
+    viewer = visit(visitor(browser), dashboard)
     said = sign_in(viewer, dashboard, "bo")
     assert "bo@plant.example" in said
     assert MAY_NOT in said
     assert MAY not in said
 
-    unverified = visit(browser, dashboard)
+    unverified = visit(visitor(browser), dashboard)
     said = sign_in(unverified, dashboard, "eve")
     assert MAY_NOT in said
     assert MAY not in said

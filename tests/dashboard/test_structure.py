@@ -40,9 +40,9 @@ def test_imports_are_those_of_the_source(found: dict[str, Package]) -> None:
 
 
 def test_a_package_of_another_name_is_drawn_too() -> None:
-    service = Package("service", "Serves", frozenset({"errors"}))
+    novelty = Package("novelty", "Serves", frozenset({"errors"}))
     errors = Package("errors", "Errors", frozenset())
-    assert layers({"service": service, "errors": errors}) == {"Words": ("errors",), OTHER: ("service",)}
+    assert layers({"novelty": novelty, "errors": errors}) == {"Words": ("errors",), OTHER: ("novelty",)}
 
 
 def test_source_is_read_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

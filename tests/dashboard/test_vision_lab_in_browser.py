@@ -15,8 +15,6 @@ from copperline.data.synthetic import synthetic_pair
 pytest.importorskip("streamlit")
 playwright = pytest.importorskip("playwright.sync_api")
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.fixture(scope="module")
 def address(serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

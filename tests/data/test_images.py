@@ -25,7 +25,7 @@ from copperline.data.images import (
 )
 from copperline.data.pairs import BoardPair
 from copperline.detections import Detections
-from copperline.errors import DataError
+from copperline.errors import DamagedImageError, DataError
 
 GREY = np.random.default_rng(1).integers(0, 256, (40, 48), dtype=np.uint8)
 COLOUR = np.random.default_rng(2).integers(0, 256, (40, 48, 3), dtype=np.uint8)
@@ -203,3 +203,17 @@ def test_orientation_tags_are_ignored() -> None:
     exif[0x0112] = 6
     tagged.save(buffer, "JPEG", exif=exif)
     assert decode_image(buffer.getvalue(), "a").shape == (40, 48)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_every_beginning_of_an_image_file_is_an_image_that_is_not_whole(suffix: str) -> None:
+    """As it lies there while it is written; what is no image at all stays so."""
+    board = np.random.default_rng(3).integers(0, 256, (64, 64), dtype=np.uint8)
+    data = cv2.imencode(suffix, board)[1].tobytes()
+    for length in [*range(40), *range(40, len(data) - 12, 211)]:
+        for found in (data[:length], bytes(length)):
+            with pytest.raises(DamagedImageError):
+                decode_image(found, "board")
+    with pytest.raises(DataError) as caught:
+        decode_image(b"this is no image", "board")
+    assert not isinstance(caught.value, DamagedImageError)

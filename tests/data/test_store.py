@@ -11,7 +11,15 @@ from copperline.data import store
 from copperline.data.coco import write_coco
 from copperline.data.deeppcb import read_deeppcb
 from copperline.data.pairs import BoardDataset
-from copperline.data.store import data_hash, load_saved, open_dataset, save_dataset, saved_dataset
+from copperline.data.store import (
+    data_hash,
+    load_saved,
+    open_dataset,
+    save_dataset,
+    saved_dataset,
+    saved_datasets,
+    splits_of_images,
+)
 from copperline.data.yolo import write_yolo
 from copperline.detections import Detections
 from copperline.errors import DataError
@@ -184,3 +192,36 @@ def test_what_is_no_data_set_is_told_what_was_looked_for(tmp_path: Path) -> None
     (tmp_path / "a.txt").touch()
     with pytest.raises(DataError, match="found a file"):
         open_dataset(tmp_path / "a.txt")
+
+
+def test_false_calls_are_kept_and_count_in_the_hash(deeppcb: Path, tmp_path: Path) -> None:
+    dataset, report = read_deeppcb(deeppcb)
+    place = Detections.of([[1.5, 2, 20, 30]], [3])
+    first, *others = dataset.pairs
+    looked_at = dataclasses.replace(dataset, pairs=(dataclasses.replace(first, false_calls=place), *others))
+    save_dataset(looked_at, report, tmp_path / "saved")
+    loaded, _ = load_saved(tmp_path / "saved")
+    assert loaded.pairs[0].false_calls == place
+    assert len(loaded.pairs[1].false_calls) == 0
+    assert data_hash(loaded) == data_hash(looked_at) != data_hash(dataset)
+
+
+def test_which_of_several_data_sets_a_board_is_of_counts_in_the_hash(deeppcb: Path) -> None:
+    dataset, _ = read_deeppcb(deeppcb)
+    first = dataclasses.replace(dataset, parts=(0,) * (len(dataset) - 1) + (1,))
+    second = dataclasses.replace(dataset, parts=(1,) * (len(dataset) - 1) + (0,))
+    assert len({data_hash(dataset), data_hash(first), data_hash(second)}) == 3
+
+
+def test_the_data_sets_of_a_folder_and_what_is_wrong_with_them(saved: Path) -> None:
+    for name in ("damaged", ".saved.1234.tmp"):
+        (saved.parent / name).mkdir()
+        (saved.parent / name / "dataset.json").write_text("{")
+    (saved.parent / "empty").mkdir()
+    found = saved_datasets(saved.parent)
+    assert list(found) == [saved.parent / "damaged", saved]
+    assert isinstance(found[saved.parent / "damaged"], DataError)
+    assert found[saved] == saved_dataset(saved)
+    assert saved_datasets(saved.parent / "none") == {}
+    splits = splits_of_images(saved)
+    assert len(splits) == len(load_saved(saved)[0])

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from copperline.data.images import Image
+from copperline.data.synthetic import BoardStyle, ScanSettings, binarised_scan, draw_board
 from copperline.errors import DataError
-from copperline.reference import WITHHELD_BELOW, agreement, register
+from copperline.reference import WITHHELD_BELOW, Registration, agreement, register
+
+Points = npt.NDArray[np.generic]
 
 
 def board(seed: int, size: int = 320) -> Image:
@@ -26,9 +30,9 @@ def board(seed: int, size: int = 320) -> Image:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
 
 
-def moved(image: Image, x: float, y: float, degrees: float = 0.0) -> Image:
+def moved(image: Image, x: float, y: float, degrees: float = 0.0, scale: float = 1.0) -> Image:
     height, width = image.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1.0)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, scale)
     matrix[:, 2] += (x, y)
     flags = cv2.INTER_CUBIC
     return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE))
@@ -65,7 +69,7 @@ def test_an_aligned_reference_is_given_back_untouched() -> None:
     cv2.circle(test, (150, 150), 9, 0, -1)
     found = register(test, reference)
     assert found.reference is reference
-    assert (found.shift_x, found.shift_y, found.rotation) == (0, 0, 0)
+    assert (found.shift_x, found.shift_y, found.rotation, found.scale) == (0, 0, 0, 1)
     assert found.score > 0.95
 
 
@@ -156,6 +160,16 @@ def test_parallel_traces_give_no_wild_shift_along_them() -> None:
     assert found.score > 0.9
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), height=st.integers(32, 90), width=st.integers(32, 300), levels=st.integers(1, 256))
+def test_nothing_that_is_no_board_breaks_it(seed: int, height: int, width: int, levels: int) -> None:
+    """Noise, blank and two-level images, of which Gauss-Newton makes wild estimates."""
+    rng = np.random.default_rng(seed)
+    test, reference = ((rng.integers(0, levels, (height, width)) * (255 // levels)).astype(np.uint8) for _ in range(2))
+    for first, second in ((test, reference), (test, np.zeros_like(test)), (np.full_like(test, 255), reference)):
+        assert 0 <= register(first, second).score <= 1
+
+
 @pytest.mark.parametrize("shape", [(32, 32), (33, 200), (70, 65), (257, 641)])
 def test_any_size_of_image_registers(shape: tuple[int, int]) -> None:
     reference = board(4, 700)[: shape[0], : shape[1]].copy()
@@ -177,6 +191,102 @@ def test_agreement_is_symmetric_and_within_0_and_1(seed: int) -> None:
     assert 0 <= agreement(a, b) <= 1
     assert agreement(a, b) == pytest.approx(agreement(b, a))
     assert agreement(a, a) == 1
+
+
+def drawn(seed: int, shape: tuple[int, int]) -> Image:
+    """A golden board of a random product, as large as wanted."""
+    board = draw_board(BoardStyle.of_product(seed), np.random.default_rng(seed), max(shape))
+    return board.image()[: shape[0], : shape[1]].copy()
+
+
+def scan(image: Image, seed: int) -> Image:
+    return binarised_scan(image, ScanSettings(), np.random.default_rng(seed))
+
+
+def misplacement(points: Points, shape: tuple[int, int], found: Registration, motion: tuple[float, ...]) -> Points:
+    """px between where points of the reference, as x + iy, were moved to and where they are in the test image."""
+    x, y, degrees, scale = motion
+    centred = points - complex(shape[1] - 1, shape[0] - 1) / 2
+    there = centred * scale * np.exp(1j * np.radians(degrees)) + complex(x, y)
+    turn = found.scale * np.exp(1j * np.radians(found.rotation))
+    return np.abs(centred * turn + complex(found.shift_x, found.shift_y) - there)
+
+
+def corners(shape: tuple[int, int]) -> Points:
+    return np.array([complex(x, y) for x in (0, shape[1] - 1) for y in (0, shape[0] - 1)])
+
+
+def copper_edges(image: Image) -> Points:
+    """Where there is something to compare: a corner of bare laminate may lie anywhere."""
+    y, x = np.nonzero(cv2.Canny(image, 100, 200))
+    return x + 1j * y
+
+
+SHAPES = [(320, 320), (480, 640), (900, 300), (300, 900), (800, 800)]
+
+
+def test_another_size_is_recovered_with_shift_and_rotation() -> None:
+    """Or what is left is so little that it was not tried: what the detector was trained to bear.
+
+    Of 1,139 boards by lot 19 were further off, the worst by 7 px in the mean: a score that is good without another size
+    keeps it from being tried.
+    """
+    lot = np.random.default_rng(0)
+    tried = further_off = 0
+    for seed in range(60):
+        shape = SHAPES[seed % len(SHAPES)]
+        scale, degrees, x, y = lot.uniform((0.98, -1, -14, -14), (1.02, 1, 14, 14)).tolist()
+        reference = drawn(seed, shape)
+        if not 0.1 < (reference < 128).mean() < 0.9:
+            continue
+        tried += 1
+        test = scan(moved(reference, x, y, degrees, scale), seed + 1)
+        found = register(test, scan(reference, seed + 2))
+        assert found.score > 0.8
+        errors = misplacement(copper_edges(reference), shape, found, (x, y, degrees, scale))
+        further_off += bool(np.quantile(errors, 0.95) >= 6 or errors.mean() >= 3)
+    assert tried > 50
+    assert further_off <= 2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [0.981, 1.019])
+def test_a_clear_change_of_size_is_recovered_to_a_pixel(shape: tuple[int, int], scale: float) -> None:
+    reference = drawn(5, shape)
+    found = register(moved(reference, 6, -4, 0.5, scale), reference)
+    assert misplacement(corners(shape), shape, found, (6, -4, 0.5, scale)).max() < 1
+    assert found.scale == pytest.approx(scale, abs=0.001)
+    assert found.score > 0.97
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), shape=st.sampled_from(SHAPES))
+def test_no_size_makes_another_board_this_one(seed: int, shape: tuple[int, int]) -> None:
+    test = scan(drawn(seed, shape), seed)
+    assume(0.1 < (test < 128).mean() < 0.9)
+    others = [drawn(seed + 20_000, shape), test[:, ::-1], test[::-1], test[::-1, ::-1], 255 - test]
+    for other in others:
+        found = register(test, np.ascontiguousarray(other))
+        # Some drawn boards are nearly symmetric; those agree as they are.
+        assert found.scale == 1 or found.score < WITHHELD_BELOW
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1000), shape=st.sampled_from(SHAPES), scale=st.floats(0.98, 1.02))
+def test_another_mirrored_or_turned_board_scores_low_at_any_size(
+    seed: int, shape: tuple[int, int], scale: float
+) -> None:
+    pattern, stranger = (board(n, 900)[: shape[0], : shape[1]] for n in (seed, seed + 5000))
+    test = moved(pattern, 0, 0, 0, scale)
+    for other in (stranger, pattern[:, ::-1], pattern[::-1], pattern[::-1, ::-1], 255 - pattern):
+        assert register(test, np.ascontiguousarray(other)).score < WITHHELD_BELOW
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), x=st.floats(-10, 10), y=st.floats(-10, 10), degrees=st.floats(-1, 1))
+def test_a_pair_of_one_size_is_not_resized(seed: int, x: float, y: float, degrees: float) -> None:
+    reference = drawn(seed, (480, 640))
+    assert register(scan(moved(reference, x, y, degrees), seed), scan(reference, seed + 1)).scale == 1
 
 
 def test_deeppcb_true_pairs_are_called_and_wrong_references_withheld() -> None:

@@ -34,6 +34,15 @@ assert get_telemetry_client() is None
 """
 
 
+BUILD = mlflow_store._build
+
+
+@pytest.fixture(autouse=True)
+def stores_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not copied, as in other tests: how a store is made is what these are about."""
+    monkeypatch.setattr(mlflow_store, "_build", BUILD)
+
+
 def test_first_use_is_silent_offline_and_keeps_to_the_workspace(tmp_path: Path) -> None:
     script, here, home = tmp_path / "first_use.py", tmp_path / "here", tmp_path / "home"
     script.write_text(FIRST_USE)

@@ -113,3 +113,15 @@ def test_rescan_moves_the_edges_of_binarised_images_only() -> None:
     assert 0.5 < changed < 1.5  # the defects are still there
     grey = np.full_like(test, 128)
     assert (sample_crop(np.random.default_rng(0), grey, None, labels, config).test == 128).all()
+
+
+def test_training_looks_at_false_calls_as_at_defects() -> None:
+    test, reference, _ = board(5, 640)
+    place = Detections.of([[600, 20, 620, 40]], [2])
+    test[20:40, 600:620] = 7
+    config = CONFIG.model_copy(update={"near_defect": 1.0})
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        crop = sample_crop(rng, test, reference, Detections.empty(), config, place)
+        assert (crop.test == 7).sum() == 400
+        assert len(crop.labels) == 0

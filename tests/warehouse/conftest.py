@@ -1,14 +1,10 @@
-"""What the warehouse's tests share: inspections to write, plants drawn by lot, a recount in Python, PostgreSQL."""
+"""What the warehouse's tests share: inspections to write, plants drawn by lot, a recount in Python."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from sqlalchemy import Engine, create_engine, select
+from sqlalchemy import Engine, select
 
 from copperline.detections import Detections
 from copperline.errors import WarehouseError
@@ -156,6 +152,17 @@ def draw_plant(engine: Engine, lot: random.Random, boards: int = 30, hours: int 
             record_dispositions(
                 engine, [judgement], lot.choice(["ann", "bo", "cy"]), decided_at=NOON + timedelta(hours=moment)
             )
+    for _ in range(boards // 8):
+        at = NOON + timedelta(hours=lot.randrange(boards // 2) + 0.5)
+        mark = draw_missed_defect(lot.choice(records).inspection_id, lot)
+        record_dispositions(engine, [mark], lot.choice(["ann", "bo", "cy"]), decided_at=at)
+
+
+def draw_missed_defect(inspection_id: str, lot: random.Random) -> Judgement:
+    """In one of a few places apart from each other and from the detections of `draw_plant`."""
+    box = (0.25 + 0.2 * lot.randrange(4), 0.5, 0.1, 0.1)
+    name = lot.choice(["open", "short"])
+    return Judgement(inspection_id, Disposition.ESCAPE, corrected_class=name, box=box)
 
 
 @pytest.fixture(scope="session")
@@ -165,11 +172,20 @@ def plant() -> Callable[..., None]:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """One inspection: its row, its detections as (class, confidence, latest disposition), and what review found."""
+    """One inspection: its row, its detections as (class, confidence, latest disposition), the places of missed defects
+    with the class that was said last, and what review found."""
 
     row: dict[str, Any]
     detections: tuple[tuple[str, float, str | None], ...]
+    missed: dict[tuple[float, float], str | None]
     verdict: str | None
+
+    @property
+    def waits(self) -> bool:
+        """What was missed says nothing of what was called."""
+        each = [word for _, _, word in self.detections]
+        call_judged = not each or any(word not in (None, "FALSE_CALL") for word in each) or None not in each
+        return self.row["call"] != "PASS" and (self.verdict is None or not call_judged)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,10 +242,13 @@ def recount_boards(engine: Engine) -> list[Counted]:
         found = []
         for log in logs:
             if log["inspection_id"] == row["inspection_id"]:
-                words = [s["disposition"] for s in own if s["inference_id"] in (None, log["inference_id"])]
+                of_it = [s for s in own if s["inference_id"] in (None, log["inference_id"]) and not _is_missed(s)]
+                words = [s["disposition"] for s in of_it]
                 found.append((log["detected_class"], log["confidence_score"], words[-1] if words else None))
         whole = [s["disposition"] for s in own if s["inference_id"] is None]
-        seen = Seen(row, tuple(found), _verdict(row["call"], whole[-1] if whole else None, [f[2] for f in found]))
+        missed = _missed(row["call"], own)
+        verdict = _verdict(row["call"], whole[-1] if whole else None, [f[2] for f in found], missed=bool(missed))
+        seen = Seen(row, tuple(found), missed, verdict)
         boards.setdefault(row["board_id"], []).append(seen)
     return [
         Counted(
@@ -244,13 +263,28 @@ def recount_boards(engine: Engine) -> list[Counted]:
     ]
 
 
-def _verdict(call: str, whole: str | None, each: list[str | None]) -> str | None:
-    """What review found of an inspection: of the whole board, and of each detection."""
+def _is_missed(said: dict[str, Any]) -> bool:
+    return said["inference_id"] is None and said["disposition"] == "ESCAPE" and said["bbox_x_center"] is not None
+
+
+def _missed(call: str, own: list[dict[str, Any]]) -> dict[tuple[float, float], str | None]:
+    """What is left of the missed defects that were told, in the order of time."""
+    found: dict[tuple[float, float], str | None] = {}
+    for said in own:
+        if _is_missed(said):
+            found[said["bbox_x_center"], said["bbox_y_center"]] = said["corrected_class"]
+        elif said["inference_id"] is None and said["disposition"] == ("CONFIRMED" if call == "PASS" else "FALSE_CALL"):
+            found.clear()
+    return found
+
+
+def _verdict(call: str, whole: str | None, each: list[str | None], *, missed: bool) -> str | None:
+    """What review found of an inspection: of the whole board, of each detection, and of what was not detected."""
     if whole == "ESCAPE":
         return "BAD"
     if call == "PASS":
         return "GOOD" if whole else None
-    if "CONFIRMED" in each:
+    if missed or "CONFIRMED" in each:
         return "BAD"
     if each:
         return "GOOD" if set(each) == {"FALSE_CALL"} else None
@@ -260,79 +294,3 @@ def _verdict(call: str, whole: str | None, each: list[str | None]) -> str | None
 @pytest.fixture(scope="session")
 def recount() -> Callable[[Engine], list[Counted]]:
     return recount_boards
-
-
-POSTGRES = Path("/usr/lib/postgresql")
-
-
-@pytest.fixture(scope="session")
-def new_postgresql() -> Iterator[Callable[[], str]]:
-    """Gives URLs of empty databases on a PostgreSQL server of its own; skips where there is none to start."""
-    pytest.importorskip("pg8000", reason="the driver pg8000 is not installed")
-    found = shutil.which("initdb") or max(map(str, POSTGRES.glob("*/bin/initdb")), default=None)
-    if found is None:
-        pytest.skip(f"no PostgreSQL server on the PATH or in {POSTGRES}")
-    programs = Path(found).parent
-    # Not in pytest's folder, which other users cannot enter, and short: the path of a socket has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="copperline-pg-", dir="/tmp"))
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        shutil.chown(folder, "nobody", "nogroup")
-    how: dict[str, Any] = {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}, **user}
-    log = folder / "log"
-    try:
-        with log.open("wb") as messages:
-            made = [programs / "initdb", "-D", "data", "-U", "copperline", "-E", "UTF8", "--auth=trust", "--no-sync"]
-            subprocess.run(made, check=True, stdout=messages, stderr=messages, **how)
-            quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses="]
-            server = [programs / "postgres", "-D", "data", "-k", folder, *(w for s in quick for w in ("-c", s))]
-            # The shell stops the server when its input ends: also when these tests are killed.
-            until = '"$@" & read -r _; kill -INT $!; wait'
-            process = subprocess.Popen(
-                ["sh", "-c", until, "sh", *server], stdin=subprocess.PIPE, stdout=messages, stderr=messages, **how
-            )
-        try:
-            yield _databases(folder / ".s.PGSQL.5432", log)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(timeout=30)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _databases(socket: Path, log: Path) -> Callable[[], str]:
-    deadline = time.monotonic() + 60
-    # The socket is there before the server takes anybody.
-    while "ready to accept connections" not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-    made = 0
-
-    def new() -> str:
-        nonlocal made
-        made += 1
-        admin = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE w{made}")
-        admin.dispose()
-        return url.format(f"w{made}")
-
-    url = f"postgresql+pg8000://copperline@/{{}}?unix_sock={socket}"
-    return new
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'any.db'}"
-    return str(request.getfixturevalue("new_postgresql")())
-
-
-@pytest.fixture
-def any_engine(any_url: str) -> Iterator[Engine]:
-    engine = open_warehouse(any_url)
-    yield engine
-    engine.dispose()

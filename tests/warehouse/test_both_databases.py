@@ -58,8 +58,6 @@ from copperline.warehouse import (
 )
 from copperline.warehouse.schema import DERIVED, INDEXES
 
-pytestmark = pytest.mark.xdist_group("postgresql")  # one server, in one process
-
 Make = Callable[..., InspectionRecord]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHOSEN = BoardFilter(NOON, NOON + timedelta(hours=20), ("L1", ""), ("it's 50% 'off': \\", "Hub", ""))

@@ -72,7 +72,7 @@ def test_a_reader_refuses_a_database_without_the_tables(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "age", "read_only"),
-    [(+1, "newer", False), (+1, "newer", True), (-1, "older", True), (-2, "older", False)],
+    [(+1, "newer", False), (+1, "newer", True), (-1, "older", True), (-3, "older", False)],
 )
 def test_another_schema_is_refused_by_name(engine: Engine, url: str, change: int, age: str, read_only: bool) -> None:
     raw(url).execute("UPDATE copperline_schema_version SET version = ?", [SCHEMA_VERSION + change])

@@ -18,9 +18,14 @@ from copperline.warehouse import (
     open_warehouse,
     plant_counts,
     read_transaction,
+    trace_board,
     write_inspections,
 )
+from copperline.warehouse.line_tables import LINE_TABLES
 from copperline.warehouse.schema import DERIVED, INDEXES
+
+NEW_OF_INSPECTIONS = ("width", "height", "reference_id", "conditioning")
+NEW_OF_DISPOSITIONS = ("corrected_class", "bbox_x_center", "bbox_y_center", "bbox_width", "bbox_height")
 
 
 @pytest.fixture
@@ -29,11 +34,13 @@ def first_layout(engine: Engine, url: str, inspection: Callable[..., InspectionR
     write_inspections(engine, [inspection("B1"), inspection("B2")])
     engine.dispose()
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-        for table in DERIVED:
+        for table in (*DERIVED, *reversed(LINE_TABLES)):
             database.execute(f"DROP TABLE {table.name}")
         database.execute("DROP INDEX ix_dispositions_decided_at")
-        for column in ("brightness", "contrast"):
+        for column in ("brightness", "contrast", *NEW_OF_INSPECTIONS):
             database.execute(f"ALTER TABLE inspections DROP COLUMN {column}")
+        for column in NEW_OF_DISPOSITIONS:
+            database.execute(f"ALTER TABLE dispositions DROP COLUMN {column}")
         database.execute("UPDATE copperline_schema_version SET version = 1")
         database.commit()
     return url
@@ -47,9 +54,33 @@ def test_an_older_layout_is_brought_up_to_date(first_layout: str) -> None:
         found = inspect(connection)
         names = {index["name"] for table in found.get_table_names() for index in found.get_indexes(table)}
         assert names == set(INDEXES)
-        assert {"brightness", "contrast"} <= {column["name"] for column in found.get_columns("inspections")}
+        assert {"brightness", "contrast", *NEW_OF_INSPECTIONS} <= {c["name"] for c in found.get_columns("inspections")}
+        assert set(NEW_OF_DISPOSITIONS) <= {column["name"] for column in found.get_columns("dispositions")}
         version = connection.exec_driver_sql("SELECT version FROM copperline_schema_version").scalars().all()
     assert version == [SCHEMA_VERSION]
+    engine.dispose()
+
+
+def test_the_second_layout_is_brought_up_to_date(
+    engine: Engine, url: str, inspection: Callable[..., InspectionRecord]
+) -> None:
+    write_inspections(engine, [inspection("B1"), inspection("B2")])
+    engine.dispose()
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        for table in reversed(LINE_TABLES):
+            database.execute(f"DROP TABLE {table.name}")
+        for column in NEW_OF_INSPECTIONS:
+            database.execute(f"ALTER TABLE inspections DROP COLUMN {column}")
+        for column in NEW_OF_DISPOSITIONS:
+            database.execute(f"ALTER TABLE dispositions DROP COLUMN {column}")
+        database.execute("UPDATE copperline_schema_version SET version = 2")
+        database.commit()
+    engine = open_warehouse(url)
+    with read_transaction(engine) as connection:
+        assert differences(connection) == []
+        assert {table.name for table in LINE_TABLES} <= set(inspect(connection).get_table_names())
+    found = trace_board(engine, "B1").inspections[0]
+    assert (found.width, found.reference_id, found.conditioning) == (None, None, None)
     engine.dispose()
 
 

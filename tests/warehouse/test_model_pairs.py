@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -9,11 +10,17 @@ from sqlalchemy import Engine, text
 from copperline.detections import Detections
 from copperline.taxonomy import DEEPPCB, Call, Disposition
 from copperline.warehouse import (
+    BoardFilter,
     InspectionRecord,
+    Judgement,
     boards_of_two_models,
+    find_inspection,
     inference_id_for,
+    list_boards,
     record_disposition,
+    record_dispositions,
     run_sql,
+    trace_board,
     write_inspections,
 )
 
@@ -139,12 +146,55 @@ def test_detections_judged_one_by_one(
     assert boards_of_two_models(engine, [ONE], [TWO]).differing[0].is_bad is is_bad
 
 
+def test_a_missed_defect_makes_the_call_that_failed_the_board_right(engine: Engine, write: Inspect) -> None:
+    """Whatever its detections are: the board has a defect."""
+    first = write("a", "1", DEFECT)
+    write("a", "2", CLEAN)
+    missed = Judgement(first.inspection_id, Disposition.ESCAPE, corrected_class="open", box=(0.5, 0.5, 0.1, 0.1))
+    record_dispositions(engine, [Judgement(first.inspection_id, Disposition.FALSE_CALL), missed], "ann")
+    found = boards_of_two_models(engine, [ONE], [TWO])
+    assert (found.differing[0].is_bad, found.differing[0].right) == (True, "first")
+
+
 def test_a_withheld_call_is_neither_right_nor_wrong(engine: Engine, write: Inspect) -> None:
     withheld = write("a", "1", CLEAN, call=Call.WITHHELD, registration_score=0.1)
     write("a", "2", DEFECT)
     record_disposition(engine, withheld.inspection_id, Disposition.CONFIRMED, "ann")
+    found = boards_of_two_models(engine, [ONE], [TWO])
+    (board,) = found.differing
+    assert (board.first, board.is_bad, board.right) == (Call.WITHHELD, True, "second")
+    record_disposition(engine, withheld.inspection_id, Disposition.FALSE_CALL, "ann")
     (board,) = boards_of_two_models(engine, [ONE], [TWO]).differing
-    assert (board.first, board.is_bad, board.right) == (Call.WITHHELD, None, None)
+    assert (board.is_bad, board.right) == (False, None)  # the other one failed a good board
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_review_found_what_the_boards_own_page_says(
+    any_engine: Engine, plant: Callable[..., None], inspection: Inspect, seed: int
+) -> None:
+    """Of drawn boards with all kinds of words: one verdict on the page, in the counts, and in the comparison."""
+    plant(any_engine, random.Random(seed), boards=60)
+    rows = [trace_board(any_engine, board.board_id).inspections[0] for board in list_boards(any_engine, BoardFilter())]
+    reviewed = [row for row in rows if row.verdict is not None]
+    assert {row.verdict for row in reviewed} == {"GOOD", "BAD"}
+    again = []
+    for row in reviewed:
+        board = find_inspection(any_engine, row.inspection_id)[0].board_id
+        other = Call.PASS if row.call is not Call.PASS else Call.FAIL
+        again.append(
+            inspection(
+                board, DEFECT, call=other, model_name="other", image_sha256=row.image_sha256, inspected_at=NOON,
+            )
+        )  # fmt: skip
+    write_inspections(any_engine, again, DEEPPCB)
+    names = [("pcb-detector", "3"), ("pcb-detector", "4")]
+    found = {
+        board.first_inspection_id: board.is_bad
+        for board in boards_of_two_models(any_engine, names, [("other", "3")]).differing
+    }
+    latest = {row.inspection_id: row.verdict == "BAD" for row in reviewed if row.inspection_id in found}
+    assert len(latest) > 5
+    assert {key: found[key] for key in latest} == latest
 
 
 def test_nothing_in_common(engine: Engine, write: Inspect) -> None:

@@ -84,7 +84,7 @@ def board_counts(boards: list[Any]) -> BoardCounts:
         failed=number(lambda b: call(b) == "FAIL"),
         withheld=number(lambda b: call(b) == "WITHHELD"),
         defects=sum(len(b.latest.detections) for b in boards),
-        awaiting_review=number(lambda b: call(b) != "PASS" and b.latest.verdict is None),
+        awaiting_review=number(lambda b: b.latest.waits),
         reviewed_good=number(lambda b: b.latest.verdict == "GOOD"),
         reviewed_bad=number(lambda b: b.latest.verdict == "BAD"),
         false_call_boards=number(lambda b: call(b) == "FAIL" and b.latest.verdict == "GOOD"),

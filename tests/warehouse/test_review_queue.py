@@ -51,7 +51,7 @@ def in_queue(queue: Queue, chosen: BoardFilter, reviewer: str, boards: list[Any]
     """The inspections of a queue in order, put together in Python."""
     of = [board for board in boards if board.is_in(chosen)]
     if queue is Queue.CALLS:
-        waiting = [b for b in of if b.latest.row["call"] != "PASS" and b.latest.verdict is None]
+        waiting = [b for b in of if b.latest.waits]
         waiting.sort(
             key=lambda b: (b.latest.row["call"], min((c for _, c, _ in b.latest.detections), default=-1), b.board_id)
         )
@@ -101,7 +101,11 @@ def test_queues_and_judgements_are_those_of_a_recount(
                 s for s in said if (not since or s["decided_at"] >= since) and (not until or s["decided_at"] < until)
             ]
             items: dict[str, dict[str, str]] = {}
+            calls = {seen.row["inspection_id"]: seen.row["call"] for board in boards for seen in board.seen}
             for s in inside:
+                located = s["inference_id"] is None and s["disposition"] == "ESCAPE" and s["bbox_x_center"] is not None
+                if located and calls[s["inspection_id"]] != "PASS":
+                    continue  # it is no opinion on the call
                 items.setdefault(s["inference_id"] or s["inspection_id"], {})[s["reviewer"]] = s["disposition"]
             shared = shared_judgements(engine, chosen)
             assert shared == {item: words for item, words in items.items() if len(words) > 1}
@@ -109,8 +113,8 @@ def test_queues_and_judgements_are_those_of_a_recount(
 
             progress = review_progress(engine, chosen)
             called = [b for b in boards if b.is_in(chosen) and b.latest.row["call"] != "PASS"]
-            assert progress.awaiting == sum(b.latest.verdict is None for b in called)
-            assert progress.reviewed_calls == sum(b.latest.verdict is not None for b in called)
+            assert progress.awaiting == sum(b.latest.waits for b in called)
+            assert progress.reviewed_calls == sum(not b.latest.waits for b in called)
             assert progress.decided == len({s["inspection_id"] for s in inside})
             people = {s["reviewer"] for s in inside}
             of = {p: len({s["inspection_id"] for s in inside if s["reviewer"] == p}) for p in people}
@@ -153,6 +157,26 @@ def test_a_board_leaves_the_queue_and_comes_back_with_another_inspection(engine:
     again = inspection("B1", found(0.9), image_sha256="2", inspected_at=NOON + HOUR)
     write_inspections(engine, [again])
     assert waiting() == [again.inspection_id]
+
+
+def test_a_missed_defect_leaves_the_call_to_be_judged(engine: Engine, inspection: Make) -> None:
+    """It is no opinion on the call, so neither the queue nor the agreement of reviewers takes it for one."""
+    record, passed = inspection("B1", found(0.9)), inspection("B2", found())
+    write_inspections(engine, [record, passed])
+    place: dict[str, Any] = {"corrected_class": "open", "box": (0.5, 0.5, 0.1, 0.1)}
+    for one in (record, passed):
+        record_dispositions(engine, [Judgement(one.inspection_id, Disposition.ESCAPE, **place)], "ann")
+
+    def waiting() -> list[str]:
+        return [row.board_id for row in next_for_review(engine, Queue.CALLS, BoardFilter(), reviewer="ann")]
+
+    assert waiting() == ["B1"]
+    assert review_progress(engine, BoardFilter()) == ReviewProgress(1, 0, 2, {"ann": 2})
+    for one in (record, passed):
+        record_disposition(engine, one.inspection_id, Disposition.CONFIRMED, "bo")
+    assert waiting() == []
+    # Of the passed board it is the opinion that the board is bad.
+    assert shared_judgements(engine, BoardFilter()) == {passed.inspection_id: {"ann": "ESCAPE", "bo": "CONFIRMED"}}
 
 
 def test_an_audit_goes_on_where_the_last_day_is_done(engine: Engine, inspection: Make) -> None:

@@ -25,6 +25,7 @@ from copperline.warehouse.tables import dispositions
 
 Make = Callable[..., InspectionRecord]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BOX = (0.5, 0.5, 0.1, 0.1)
 FALSE, CONFIRMED, ESCAPE = Disposition.FALSE_CALL, Disposition.CONFIRMED, Disposition.ESCAPE
 
 
@@ -66,7 +67,10 @@ def test_one_that_does_not_fit_leaves_none(engine: Engine, failed: InspectionRec
     for wrong, message in (
         (Judgement("nowhere", CONFIRMED), "expected a known inspection, found no 'nowhere'"),
         (Judgement(failed.inspection_id, CONFIRMED, "nothing"), "expected a detection of inspection"),
-        (Judgement(failed.inspection_id, ESCAPE), "fits the call FAIL, found ESCAPE"),
+        (Judgement(failed.inspection_id, ESCAPE), "fits the call FAIL, found ESCAPE without class and box"),
+        (Judgement(failed.inspection_id, ESCAPE, corrected_class="open"), "found ESCAPE without box"),
+        (Judgement(failed.inspection_id, ESCAPE, box=BOX), "found ESCAPE without class"),
+        (Judgement(failed.inspection_id, ESCAPE, corrected_class="open", box=(0.5, 0.5, 0, 1)), "expected a box"),
         (Judgement(failed.inspection_id, ESCAPE, inference_id_for(failed.inspection_id, 0)), "for a detection"),
     ):
         with pytest.raises(WarehouseError, match=message):
@@ -91,6 +95,21 @@ def test_times_are_kept_in_utc_and_the_latest_counts(engine: Engine, failed: Ins
     record_disposition(engine, failed.inspection_id, FALSE, "bo", decided_at=NOON)
     counts = plant_counts(engine)
     assert (counts.reviewed_bad, counts.reviewed_good) == (1, 0)
+
+
+def test_a_missed_defect_of_a_failed_board_is_kept_with_class_and_place(any_engine: Engine, inspection: Make) -> None:
+    record = inspection("B1")
+    write_inspections(any_engine, [record])
+    marks = [
+        Judgement(record.inspection_id, ESCAPE, corrected_class=name, box=(x, 0.5, 0.1, 0.1), note="small")
+        for name, x in (("open", 0.3), ("short", 0.7))
+    ]
+    record_dispositions(any_engine, marks, "ann")
+    names = ("inference_id", "disposition", "corrected_class", "bbox_x_center", "note")
+    assert [tuple(row[name] for name in names) for row in said(any_engine)] == [
+        (None, "ESCAPE", "open", 0.3, "small"),
+        (None, "ESCAPE", "short", 0.7, "small"),
+    ]
 
 
 def test_an_escape_that_another_program_wrote_of_a_failed_board_is_a_bad_board(

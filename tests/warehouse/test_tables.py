@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 
+from copperline.warehouse.line_tables import LINE_TABLES
 from copperline.warehouse.schema import DERIVED, INDEXES, schema_for
 from copperline.warehouse.tables import UtcDateTime, metadata
 
@@ -20,8 +21,10 @@ COLUMNS = {
     "bbox_y_center bbox_width bbox_height image_path model_version inspection_id",
     "pcb_labeled_data": "filename image_bytes label_text split reference_bytes board_group",
     "inspections": "inspection_id board_id inspected_at station_id model_name model_version operating_point image_path "
-    "image_sha256 reference_path reference_sha256 registration_score call defect_count latency_ms brightness contrast",
-    "dispositions": "disposition_id inspection_id inference_id disposition reviewer decided_at note",
+    "image_sha256 reference_path reference_sha256 registration_score call defect_count latency_ms brightness contrast "
+    "width height reference_id conditioning",
+    "dispositions": "disposition_id inspection_id inference_id disposition reviewer decided_at note corrected_class "
+    "bbox_x_center bbox_y_center bbox_width bbox_height",
 }
 
 
@@ -29,7 +32,7 @@ def test_names_and_columns_are_the_published_ones() -> None:
     found = {name: " ".join(table.columns.keys()) for name, table in metadata.tables.items()}
     assert found.pop("copperline_schema_version") == "version installed_at"
     assert {name: columns for name, columns in found.items() if name in COLUMNS} == COLUMNS
-    assert set(found) - set(COLUMNS) == {table.name for table in DERIVED}
+    assert set(found) - set(COLUMNS) == {table.name for table in (*DERIVED, *LINE_TABLES)}
 
 
 def test_every_table_and_column_is_explained() -> None:

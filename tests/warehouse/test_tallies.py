@@ -25,11 +25,13 @@ from copperline.warehouse import (
     Judgement,
     differences,
     histograms_by,
+    inference_id_for,
     open_warehouse,
     plant_counts,
     read_transaction,
     rebuild_derived,
     record_dispositions,
+    trace_board,
     write_boards,
     write_inspections,
     write_transaction,
@@ -88,9 +90,11 @@ def random_write(engine: Engine, make: Make, lot: random.Random) -> None:
         with read_transaction(engine) as connection:
             of = select(defect_logs.c.inference_id).where(defect_logs.c.inspection_id == key)
             part = lot.choice([None, *connection.execute(of).scalars()])
-        said = lot.choice(list(Disposition))
+        judgement = Judgement(key, lot.choice(list(Disposition)), part)
+        if lot.random() < 0.3:
+            judgement = Judgement(key, Disposition.ESCAPE, corrected_class="open", box=(0.5, 0.5, 0.1, 0.1))
         try:
-            record_dispositions(engine, [Judgement(key, said, part)], lot.choice(["ann", "bo"]))
+            record_dispositions(engine, [judgement], lot.choice(["ann", "bo"]))
         except WarehouseError:
             return  # what contradicts the call is refused; nothing is written then either
 
@@ -209,6 +213,61 @@ def test_what_review_finds(
     assert counts.escaped_boards == (call is Call.PASS and expected == "bad")
     assert counts.audited_boards == (call is Call.PASS and expected in ("good", "bad"))
     assert stale(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("detections", "call", "said", "verdict", "waits"),
+    [
+        (2, Call.FAIL, ["missed"], "bad", True),  # nothing was said of what was called
+        (2, Call.FAIL, ["missed", ("FALSE_CALL", 0)], "bad", True),
+        (2, Call.FAIL, ["missed", ("FALSE_CALL", 0), ("FALSE_CALL", 1)], "bad", False),
+        (2, Call.FAIL, ["missed", ("CONFIRMED", 0)], "bad", False),
+        (2, Call.FAIL, ["missed", ("CONFIRMED", None), ("FALSE_CALL", 0), ("FALSE_CALL", 1)], "bad", False),
+        (2, Call.FAIL, ["missed", ("FALSE_CALL", None)], "good", False),  # found good as a whole: taken back
+        (2, Call.FAIL, [("FALSE_CALL", None), "missed"], "bad", False),
+        (2, Call.WITHHELD, ["missed"], "bad", True),
+        (0, Call.WITHHELD, ["missed"], "bad", False),
+        (0, Call.WITHHELD, ["missed", ("CONFIRMED", None)], "bad", False),
+        (0, Call.WITHHELD, ["missed", ("FALSE_CALL", None)], "good", False),
+        (2, Call.PASS, ["missed"], "bad", False),
+        (2, Call.PASS, ["missed", ("CONFIRMED", None)], "good", False),
+    ],
+)
+def test_what_a_missed_defect_makes_of_a_board(
+    any_engine: Engine,
+    inspection: Make,
+    detections: int,
+    call: Call,
+    said: list[str | tuple[str, int | None]],
+    verdict: str,
+    waits: bool,
+) -> None:
+    """By both databases. It is an escape of a passed board alone, and of what was detected it says nothing."""
+    record = inspection("B1", found(*range(detections)), call=call)
+    write_inspections(any_engine, [record])
+    key, judgements, last = record.inspection_id, [], {}
+    for word in said:
+        if isinstance(word, str):
+            missed = Judgement(key, Disposition.ESCAPE, corrected_class="open", box=(0.5, 0.5, 0.1, 0.1))
+            judgements.append(missed)
+            continue
+        part = None if word[1] is None else inference_id_for(key, word[1])
+        judgements.append(Judgement(key, Disposition(word[0]), part))
+        last |= {n: Disposition(word[0]) for n in range(detections) if word[1] in (None, n)}
+    record_dispositions(any_engine, judgements, "ann")
+    counts = plant_counts(any_engine)
+    assert (counts.reviewed_good, counts.reviewed_bad) == (int(verdict == "good"), int(verdict == "bad"))
+    assert counts.awaiting_review == int(waits)
+    escaped = int(call is Call.PASS and verdict == "bad")
+    assert (counts.escaped_boards, counts.first_escapes) == (escaped, escaped)
+    assert counts.audited_boards == int(call is Call.PASS)
+    assert counts.false_call_boards == int(call is Call.FAIL and verdict == "good")
+    assert counts.first_false_calls == int(call is not Call.PASS and verdict == "good")
+    trace = trace_board(any_engine, "B1").inspections[0]
+    assert trace.verdict == verdict.upper()
+    judged = {detection.inference_id: detection.disposition for detection in trace.detections}
+    assert judged == {inference_id_for(key, n): last.get(n) for n in range(detections)}
+    assert stale(any_engine) == []
 
 
 def test_a_board_of_another_line_moves(engine: Engine, inspection: Make) -> None:

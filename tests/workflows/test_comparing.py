@@ -15,7 +15,8 @@ from copperline.registry import CatalogueEntry, catalogue
 from copperline.settings import Settings
 from copperline.workflows.comparing import (
     compare_models,
-    imported_datasets,
+    find_dataset,
+    find_model,
     kept_comparison,
     kept_comparisons,
     seen_before,
@@ -42,9 +43,7 @@ def models(settings: Settings) -> tuple[CatalogueEntry, CatalogueEntry]:
 
 @pytest.fixture
 def boards(settings: Settings) -> SavedDataset:
-    (only,), faults = imported_datasets(settings)
-    assert faults == ()
-    return only
+    return saved_dataset(settings.workspace / "datasets" / "boards")
 
 
 def measured(settings: Settings, entry: CatalogueEntry, boards: SavedDataset) -> Evaluation:
@@ -119,15 +118,18 @@ def test_a_damaged_model(
         compare_models(settings, damaged, models[1], boards, "test")
 
 
-def test_data_sets_that_cannot_be_read_hide_no_other(settings: Settings, tmp_path: Path) -> None:
-    elsewhere = Settings(workspace=tmp_path)
-    assert imported_datasets(elsewhere) == ((), ())
-    for name in ("broken", ".boards.1234.tmp"):
-        (tmp_path / "datasets" / name).mkdir(parents=True)
-    (tmp_path / "datasets" / "good").symlink_to(settings.workspace / "datasets" / "boards")
-    (good,), (fault,) = imported_datasets(elsewhere)
-    assert (good.name, sum(good.boards.values()), good.boards["test"]) == ("good", 5, 3)
-    assert "dataset.json" in str(fault)
+def test_models_and_data_sets_are_found_by_name(settings: Settings, tmp_path: Path) -> None:
+    assert find_model(settings, "champion") == find_model(settings, "builtin:deeppcb")
+    with pytest.raises(ModelError, match=r"found no '7'; there are builtin:deeppcb, champion, builtin:golden-only"):
+        find_model(settings, "7")
+    by_name = find_dataset(settings, Path("boards"), "test")
+    assert by_name == find_dataset(settings, settings.workspace / "datasets" / "boards", "test")
+    with pytest.raises(DataError, match=r"expected an imported data set.*copperline data import"):
+        find_dataset(settings, tmp_path, "test")
+    dataset, report = open_dataset(by_name.folder, splits=("test",))
+    save_dataset(dataset, report, tmp_path / "tests")
+    with pytest.raises(DataError, match="expected boards in split 'val', found only test"):
+        find_dataset(settings, tmp_path / "tests", "val")
 
 
 def test_boards_that_a_model_was_trained_on_are_told(
@@ -139,3 +141,5 @@ def test_boards_that_a_model_was_trained_on_are_told(
     assert seen_before(card, boards, "val") == "had its operating point chosen on these boards"
     assert seen_before(card, boards, "test") is None
     assert seen_before(models[0].card, boards, "train") is None
+    several = models[0].card.model_copy(update={"training": {"data_hashes": ["0" * 64, boards.data_hash]}})
+    assert seen_before(several, boards, "val") == "had its operating point chosen on these boards"

@@ -11,13 +11,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from copperline.inspection import Detector
 from copperline.registry import Registry, card_measurements, read_run
 from copperline.settings import Settings
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 CONTRACT = {
     "source",

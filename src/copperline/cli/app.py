@@ -7,11 +7,42 @@ from typing import Annotated
 
 import typer
 
-from copperline.cli import dashboard, data, demo, evaluate, inspect, models, sql, train, warehouse
+from copperline.cli import (
+    alerts,
+    audit,
+    dashboard,
+    data,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    keys,
+    models,
+    references,
+    serve,
+    simulate_line,
+    sinks,
+    sql,
+    train,
+    warehouse,
+    watch,
+)
 from copperline.errors import CopperlineError
 
 # Modules that the base install does not bring -> the extra that does.
-EXTRAS = {"torch": "train", "onnx": "train", "streamlit": "dashboard", "plotly": "dashboard", "authlib": "dashboard"}
+EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "streamlit": "dashboard",
+    "plotly": "dashboard",
+    "authlib": "dashboard",
+    "fastapi": "service",
+    "uvicorn": "service",
+    "prometheus_client": "service",
+    "httpx": "service",
+    "paho": "mqtt",
+    "pyarrow": "export",
+}
 
 app = typer.Typer(
     name="copperline",
@@ -27,8 +58,17 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("inspect")(inspect.inspect)
+app.command("watch")(watch.watch)
+app.add_typer(references.app, name="references")
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(export.app, name="export")
+app.add_typer(sinks.app, name="sinks")
+app.add_typer(alerts.app, name="alerts")
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
+app.command("audit")(audit.audit)
+app.command("simulate-line")(simulate_line.simulate_line)
 app.command("dashboard")(dashboard.dashboard)
 
 

@@ -1,10 +1,11 @@
-"""`copperline data`: import, generate, inspect, export."""
+"""`copperline data`: import, from-reviews, generate, inspect, export."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,6 +49,66 @@ def import_(
     say(*report.lines(), f"Imported to {folder}.", f"Next: copperline train --data {folder}")
 
 
+@app.command("from-reviews")
+def from_reviews(
+    name: Annotated[str, typer.Argument(help="Of the data set in the workspace.")],
+    since: Annotated[datetime | None, typer.Option(help="Boards decided since then, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Decisions before then, UTC.")] = None,
+    line: Annotated[list[str] | None, typer.Option(help="Boards of this line; repeatable.")] = None,
+    product: Annotated[list[str] | None, typer.Option(help="Boards of this product; repeatable.")] = None,
+    val: Annotated[float, typer.Option(help="Share of the boards for validation.")] = 0.2,
+    split_by: Annotated[
+        Literal["board", "product"],
+        typer.Option(help="What is whole in one split; `product` measures on products that were not learned."),
+    ] = "board",
+    learn_test: Annotated[
+        bool,
+        typer.Option("--learn-test", help="Take boards of a data set's split `test` too; measure on others then."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a data set of the same name.")] = False,
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Make a data set to train on from what people decided of inspected boards."""
+    from copperline.workflows.relearning import dataset_from_reviews
+
+    made = dataset_from_reviews(
+        settings_for(workspace),
+        name,
+        since=_utc(since),
+        until=_utc(until),
+        lines=line or (),
+        products=product or (),
+        val_fraction=val,
+        split_by=split_by,
+        learn_test=learn_test,
+        overwrite=overwrite,
+    )
+    if json_:
+        print_json(
+            {
+                "dataset": str(made.folder),
+                "data_hash": made.data_hash,
+                "whole_images": made.whole,
+                "crops": made.crops,
+                "false_calls": made.false_calls,
+                "left_out": made.left_out,
+                **made.report.to_dict(),
+            }
+        )
+        return
+    say(
+        *made.report.lines(),
+        f"{made.whole} images as a whole, {made.crops} crops of others; {made.false_calls} false calls to learn from.",
+        f"Made {made.folder}.",
+        f"Next: copperline train --init champion --data {name}, with --data of what the champion was trained on",
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
 @app.command()
 def generate(
     folder: Annotated[Path, typer.Argument(help="New folder, in DeepPCB's layout.")],
@@ -72,8 +133,10 @@ def generate(
 def inspect_(path: PathArgument, workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """Read a data set and report what is in it and what is wrong with it; nothing is written."""
     from copperline.data import open_dataset
+    from copperline.workspace import Workspace
 
-    _, report = open_dataset(path, taxonomy=settings_for(workspace).taxonomy)
+    settings = settings_for(workspace)
+    _, report = open_dataset(Workspace(settings).dataset(path), taxonomy=settings.taxonomy)
     if json_:
         print_json(report.to_dict())
         return

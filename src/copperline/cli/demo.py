@@ -65,12 +65,13 @@ def demo(
 
 
 def _open_dashboard(settings: Settings) -> None:
-    from copperline.dashboard.launch import Server, free_port, serve
+    from copperline.dashboard.launch import FIRST_PORT, Server, serve
+    from copperline.local_server import free_port
 
     if find_spec("streamlit") is None:
         say("      pip install 'copperline[dashboard]', then copperline dashboard")
         return
-    server = Server(port=free_port())
+    server = Server(port=free_port(FIRST_PORT))
     say(f"The dashboard: {server.url} (Ctrl-C ends it; `copperline dashboard` opens it again)")
     status = serve(settings, server)
     if status:

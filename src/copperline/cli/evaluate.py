@@ -54,6 +54,7 @@ def evaluate(
     settings = settings_for(workspace)
     detector = Detector.load(model, settings=settings)
     # Not with the model's classes: where labels are only numbers, any model would then seem to fit.
+    data = Workspace(settings).dataset(data)
     dataset, _ = open_dataset(data, splits=(split,), taxonomy=settings.taxonomy)
     detector.require_classes(dataset.taxonomy, str(data))
     pairs, excluded = dataset.split(split), list(dict.fromkeys(exclude or ()))

@@ -1,14 +1,20 @@
-"""`copperline models`: list, show, promote, history, export."""
+"""`copperline models`: list, show, compare, promote, history, export."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from copperline.cli.options import JsonOption, WorkspaceOption, print_json, print_table, say, settings_for
+from copperline.cli.options import DataOption, JsonOption, WorkspaceOption, print_json, print_table, say, settings_for
+from copperline.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from copperline.settings import Settings
+    from copperline.workflows.comparing import KeptComparison
 
 app = typer.Typer(help="The registry: versions, aliases, model cards.", no_args_is_help=True)
 
@@ -87,6 +93,58 @@ def show(version: VersionArgument = "champion", workspace: WorkspaceOption = Non
 
 
 @app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A version number, an alias, or builtin:NAME; the champion, usually.")],
+    second: Annotated[str, typer.Argument(help="Likewise; differences are second - first.")],
+    data: DataOption,
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which boards.")] = "test",
+    report: Annotated[Path | None, typer.Option(help="Write the comparison as an HTML page, too.")] = None,
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Run two models on the same labelled boards: paired differences with intervals, and what they come to."""
+    from copperline.evaluation import verdict
+    from copperline.evaluation.comparison_page import comparison_rows, write_comparison_page
+    from copperline.progress import progress
+    from copperline.workflows.comparing import compare_models, find_dataset, find_model, seen_before
+
+    settings = settings_for(workspace)
+    one, two = find_model(settings, first), find_model(settings, second)
+    if one.sha256 == two.sha256:
+        raise SettingsError(f"expected two models, found {first} and {second} to be the same file", fix="name another")
+    dataset = find_dataset(settings, data, split)
+    with progress("Inspecting with both models") as report_progress:
+        kept = compare_models(settings, one, two, dataset, split, progress=report_progress)
+    warnings = [
+        f"{entry.title} {why}: its figures are better here than on new boards."
+        for entry in (one, two)
+        if (why := seen_before(entry.card, dataset, split)) is not None
+    ]
+    facts = [f"Measured on the boards of {dataset.name} ({split}), {kept.measured_at:%Y-%m-%d %H:%M} UTC.", *warnings]
+    words = verdict(kept.result, one.title, two.title)
+    if report is not None:
+        write_comparison_page(report, kept.result, one.title, two.title, facts)
+    if json_:
+        print_json(
+            {
+                "verdict": words,
+                "warnings": warnings,
+                "report": None if report is None else str(report),
+                **kept.model_dump(mode="json"),
+            }
+        )
+        return
+    print_table(
+        f"{one.title} and {two.title} on {kept.result.boards} boards of {dataset.name} ({split})",
+        ("figure", one.title, two.title, "difference, points", "95 % interval", "it says"),
+        comparison_rows(kept.result),
+    )
+    for warning in warnings:
+        say(f"warning: {warning}")
+    say(words, *([f"Page: {report}"] if report else []), f"Next: copperline models promote {second} --reason TEXT")
+
+
+@app.command()
 def promote(
     version: VersionArgument,
     alias: Annotated[str, typer.Option(help="champion or challenger.")] = "champion",
@@ -99,11 +157,17 @@ def promote(
     card."""
     from copperline.registry import promote_model
 
-    promoted = promote_model(settings_for(workspace), version, alias, by=by, reason=reason)
+    settings = settings_for(workspace)
+    compared = _last_comparison(settings, version, alias)
+    promoted = promote_model(settings, version, alias, by=by, reason=reason)
     if json_:
-        print_json({"name": promoted.name, "version": promoted.version, "aliases": promoted.aliases})
+        content: dict[str, Any] = {"name": promoted.name, "version": promoted.version, "aliases": promoted.aliases}
+        if compared is not None:
+            content["comparison"] = None if compared.kept is None else compared.kept.model_dump(mode="json")
+        print_json(content)
         return
     say(
+        *([] if compared is None else [compared.words]),
         f"{promoted.name} version {promoted.version} is now {alias}.",
         f"Next: copperline inspect IMAGE --reference REFERENCE --model {alias}",
     )
@@ -167,6 +231,39 @@ def export(
         f"Wrote {file} and {file.with_suffix('.md')}.",
         f"Next: copperline inspect IMAGE --reference REFERENCE --model {file}",
     )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What is known of a model that is to replace the champion; `kept` None: the two were never compared."""
+
+    words: str
+    kept: KeptComparison | None
+
+
+def _last_comparison(settings: Settings, version: str, alias: str) -> _Compared | None:
+    """None: it replaces no other model."""
+    from copperline.evaluation import verdict
+    from copperline.registry import CHAMPION, catalogue
+    from copperline.workflows.comparing import kept_comparisons
+
+    found = catalogue(settings)
+    champion, other = found.with_alias(CHAMPION), found.get(version) or found.with_alias(version)
+    if alias != CHAMPION or champion is None or other is None or champion.sha256 == other.sha256:
+        return None
+    try:
+        comparisons = kept_comparisons(settings, champion, other)
+    except DataError as error:  # a file that is damaged is no reason not to promote
+        return _Compared(f"note: {error}", None)
+    if not comparisons:
+        return _Compared(
+            f"note: {other.title} was not compared with {champion.title}, the champion so far: "
+            f"copperline models compare {champion.key} {other.key} --data DATASET",
+            None,
+        )
+    last = comparisons[0]
+    said = verdict(last.result, champion.title, other.title)
+    return _Compared(f"Compared on {last.dataset} ({last.split}), {last.measured_at:%Y-%m-%d}: {said}", last)
 
 
 def _number(version: str) -> int | str:

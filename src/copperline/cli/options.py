@@ -16,7 +16,8 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 DataOption = Annotated[
-    Path, typer.Option("--data", help="Data set: DeepPCB, YOLO or COCO layout, or one that `data import` made.")
+    Path,
+    typer.Option("--data", help="Data set: DeepPCB, YOLO or COCO layout, or the name of one in the workspace."),
 ]
 ModelOption = Annotated[
     str, typer.Option("--model", help="champion, challenger, a version, builtin:NAME, or the path of an .onnx file.")

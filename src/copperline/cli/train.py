@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from copperline.errors import SettingsError
 if TYPE_CHECKING:
     from copperline.data import BoardDataset, Split
     from copperline.settings import Settings
-    from copperline.training import TrainedModel
+    from copperline.training import InitialModel, TrainConfig, TrainedModel
     from copperline.workspace import Workspace
 
 LAST = "last"
@@ -23,7 +23,12 @@ LAST = "last"
 
 def train(
     data: Annotated[
-        Path | None, typer.Option(help="Data set: DeepPCB, YOLO or COCO layout, or one that `data import` made.")
+        list[Path] | None,
+        typer.Option(help="Data set: DeepPCB, YOLO or COCO layout, or the name of one in the workspace; repeatable."),
+    ] = None,
+    mix: Annotated[
+        list[float] | None,
+        typer.Option(help="Share of the training crops, one for each --data, in order; default: equal shares."),
     ] = None,
     golden_only: Annotated[
         Path | None,
@@ -32,13 +37,35 @@ def train(
             "read. Defects are drawn into them."
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board as often as --crops-per-pair says.")] = 12,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from a trained model: champion, challenger, a version, builtin:NAME, or an .onnx file.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Each shows every board as often as --crops-per-pair says; default: 12, with --init 4.",
+        ),
+    ] = None,
     crops_per_pair: Annotated[
-        int, typer.Option(min=1, help="Crops of each board in an epoch; 44 cover a board of 640 px once.")
-    ] = 44,
-    network: Annotated[str, typer.Option(help="yolo12-pico (for a CPU) or yolo12n.")] = "yolo12-pico",
+        int | None,
+        typer.Option(
+            min=1,
+            help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="yolo12-pico (for a CPU) or yolo12n; default: yolo12-pico, with --init that of the model."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 44,
-    learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 6e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the peak; default: 0.006, with --init 0.001 and a shorter warm-up.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     drawn: Annotated[
         float | None,
@@ -65,47 +92,66 @@ def train(
 ) -> None:
     """Train a detector on a labelled data set, or on golden images alone, and register it."""
     from copperline.data import SPLITS
-    from copperline.training import Checkpoint, TrainConfig, World, fit, training_progress
+    from copperline.registry import CHAMPION
+    from copperline.training import Checkpoint, World, fit, training_progress
     from copperline.training import refit as fit_anew
-    from copperline.workflows.training import register_model
+    from copperline.workflows.training import initial_model, register_model
     from copperline.workspace import Workspace
 
-    source = _source(data, golden_only, drawn)
     settings = settings_for(workspace)
     space = Workspace(settings)
+    sources = [space.dataset(source) for source in _sources(data, golden_only, drawn, mix)]
     # Of several processes the main one holds the workspace and writes; the others only compute.
     is_main = World.from_environment().is_main
     with space.locked() if is_main else nullcontext():
         # The run to refit may have been opened with all splits, as the demo does; its data are known by their hash.
         splits = ("train", "val") if refit is None else SPLITS
-        dataset = _open(data, golden_only, splits, settings, tell=is_main)
+        dataset, data_hashes = _open(sources, golden_only, splits, settings, tell=is_main)
         chosen = None if refit is None else _run_folder(refit, space)
+        initial = None if init is None else initial_model(settings, init, dataset.taxonomy)
         if resume is None:
             folder, checkpoint = space.new_run() if is_main else space.runs, None
-            config = TrainConfig(
-                epochs=epochs,
-                crops_per_pair=crops_per_pair,
-                network=network,
+            config = _config(
+                initial,
+                {
+                    "epochs": epochs,
+                    "crops_per_pair": crops_per_pair,
+                    "learning_rate": learning_rate,
+                    "network": network,
+                },
                 batch_size=batch_size,
-                learning_rate=learning_rate,
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
+                mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
             )
         else:
             folder = _run_folder(resume, space)
             checkpoint = Checkpoint.load(folder)
             config = checkpoint.config
+        if initial is not None and chosen is None and config.init_sha256 != initial.sha256:
+            raise SettingsError(
+                f"expected the run to resume to have begun from {initial.name}, found {config.init or 'fresh weights'}",
+                fix="leave --init out: the run goes on with its own weights",
+            )
+        start = None if initial is None else initial.path
         with training_progress() as bar:
             if chosen is None:
                 trained = fit(
-                    dataset, config, folder, settings, target_recall=target_recall, resume=checkpoint, listeners=[bar]
+                    dataset,
+                    config,
+                    folder,
+                    settings,
+                    target_recall=target_recall,
+                    resume=checkpoint,
+                    init=start,
+                    listeners=[bar],
                 )
             else:
-                trained = fit_anew(dataset, chosen, folder, settings, resume=checkpoint, listeners=[bar])
+                trained = fit_anew(dataset, chosen, folder, settings, resume=checkpoint, init=start, listeners=[bar])
         if trained is None:
             return
-        version = register_model(trained, dataset, settings)
+        version = register_model(trained, dataset, settings, data_hashes=data_hashes)
     figures = trained.validation
     if json_:
         print_json(
@@ -114,6 +160,7 @@ def train(
                 "model_version": version.version,
                 "aliases": version.aliases,
                 "run": str(folder),
+                "init": trained.config.init,
                 "train_seconds": trained.seconds,
                 "validated_on": _validated_on(trained, golden_only),
                 "validation": figures.model_dump(mode="json", include={"map50", "map50_95", "ap33", "f_score"}),
@@ -126,42 +173,76 @@ def train(
         f"{per_cent(figures.map50_95)}.",
         f"Operating point: {trained.info.operating_point.criterion}.",
         *(["On real defects: not measured."] if golden_only else []),
-        f"Next: copperline evaluate --data {'LABELLED' if golden_only else source} --model {version.version}",
+        *([f"It started from {trained.config.init}."] if trained.config.init else []),
+        f"Next: copperline models compare champion {version.version} --data DATASET --split val"
+        if trained.config.init and CHAMPION not in version.aliases
+        else f"Next: copperline evaluate --data {'LABELLED' if golden_only else sources[0]} --model {version.version}",
     )
 
 
-def _source(data: Path | None, golden_only: Path | None, drawn: float | None) -> Path:
-    """The one folder that was named; raises SettingsError if it is none or two."""
-    if data is not None and golden_only is not None:
+def _config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
+    """The run's settings: what was given goes before what a run that starts from a model does by default.
+
+    Args:
+        given: by name; None: not given.
+    """
+    from copperline.training import FINE_TUNING, TrainConfig
+
+    begun: dict[str, Any] = {}
+    if initial is not None:
+        begun = {
+            **FINE_TUNING,
+            "network": initial.network,
+            "init": initial.name,
+            "init_sha256": initial.sha256,
+        }
+    named = {name: value for name, value in given.items() if value is not None}
+    return TrainConfig(**{**begun, **named, **others})
+
+
+def _sources(
+    data: Sequence[Path] | None, golden_only: Path | None, drawn: float | None, mix: Sequence[float] | None
+) -> list[Path]:
+    """The folders that were named, of labelled data or one of golden images; raises SettingsError if there is none."""
+    if data and golden_only is not None:
         raise SettingsError("expected --data or --golden-only, found both", fix="give one of them")
-    source = golden_only if data is None else data
-    if source is None:
+    sources = list(data or ()) if golden_only is None else [golden_only]
+    if not sources:
         raise SettingsError(
             "expected --data or --golden-only, found neither", fix="name a labelled data set, or golden images"
+        )
+    if mix and (len(mix) != len(sources) or len(sources) < 2 or min(mix) <= 0):
+        raise SettingsError(
+            f"expected a share above 0 for each of several --data, found {len(mix)} shares of {len(sources)}",
+            fix="give as many --mix as --data, in the same order",
         )
     if golden_only is not None and drawn is not None and drawn < 1:
         raise SettingsError(
             f"expected drawn defects in every crop of golden images, found --drawn {drawn:g}", fix="leave --drawn out"
         )
-    return source
+    return sources
 
 
 def _open(
-    data: Path | None, golden_only: Path | None, splits: Sequence[Split], settings: Settings, *, tell: bool
-) -> BoardDataset:
-    """Reads the boards; of golden images, tells which were left out and why."""
-    from copperline.data import open_dataset, read_golden
+    sources: Sequence[Path], golden_only: Path | None, splits: Sequence[Split], settings: Settings, *, tell: bool
+) -> tuple[BoardDataset, tuple[str, ...]]:
+    """Reads the boards, and tells which were left out and why; of several data sets, gives the hash of each."""
+    from copperline.data import combined, data_hash, open_dataset, read_golden
 
     if golden_only is None:
-        assert data is not None  # see `_source`
-        return open_dataset(data, splits=splits, taxonomy=settings.taxonomy)[0]
+        opened = [open_dataset(source, splits=splits, taxonomy=settings.taxonomy)[0] for source in sources]
+        dataset, notes = combined(opened)
+        if tell:
+            for line in notes:
+                typer.echo(f"warning: {line}", err=True)
+        return dataset, tuple(map(data_hash, opened)) if len(opened) > 1 else ()
     dataset, report = read_golden(golden_only, settings.taxonomy)
     if tell:
         for board in report.skipped:
             typer.echo(f"warning: golden image {board.board} is left out: it {board.reason}", err=True)
         for line in (*report.duplicates, *report.notes):
             typer.echo(f"warning: {line}", err=True)
-    return dataset
+    return dataset, ()
 
 
 def _run_folder(named: Path, space: Workspace) -> Path:

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import streamlit as st
 
-from copperline.data.images import Image, read_grey
+from copperline.dashboard.board_view import reduced
+from copperline.data.images import Image, read_image
 from copperline.detections import Detections, FloatArray
 from copperline.errors import DataError
 from copperline.evaluation.drawing import bgr, scaled, solid_box
+from copperline.reference import Recipe, condition
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 from copperline.warehouse import DetectionRow
 
@@ -24,14 +26,29 @@ OTHER_COLOUR = "#8a8178"
 
 
 @st.cache_data(show_spinner=False, max_entries=64, ttl=600)
-def board_image(path: str | None) -> Image | str:
-    """(H, W) uint8 grey, or in words why there is none: files of old boards are often gone."""
+def board_image(path: str | None, conditioning: str | None = None) -> Image | str:
+    """(H, W) uint8 grey as the model saw it, or in words why there is none: files of old boards are often gone.
+
+    `conditioning` is the JSON text of the recipe that it went through; None: none.
+    """
     if path is None:
         return "inspected without a reference"
     try:
-        return read_grey(Path(path), bare_ok=True)
+        recipe = Recipe.from_json(conditioning)
+        return condition(read_image(Path(path), bare_ok=True), recipe)
     except DataError as error:
         return error.problem
+
+
+def board_picture(path: str | None) -> Image | str:
+    """(H, W, 3) uint8 BGR as the camera took it, below two megapixels, or in words why there is none."""
+    if path is None:
+        return "inspected without a reference"
+    try:
+        image = read_image(Path(path), bare_ok=True)
+    except DataError as error:
+        return error.problem
+    return reduced(image if image.ndim == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8))
 
 
 def cut_out(
@@ -63,9 +80,9 @@ def cut_out(
     return square
 
 
-def thumbnail_url(path: str, detection: DetectionRow | None) -> str | None:
+def thumbnail_url(path: str, detection: DetectionRow | None, conditioning: str | None = None) -> str | None:
     """A small PNG of the board, around `detection` if there is one, as a data URL; None where the file is gone."""
-    image = board_image(path)
+    image = board_image(path, conditioning)
     if isinstance(image, str):
         return None
     part = cut_out(image, (0.5, 0.5, 0.4, 0.4) if detection is None else detection.box)

@@ -37,7 +37,7 @@ def board_table(
         found = (detections or {}).get(row.inspection_id, ())
         records.append(
             {
-                **({"picture": thumbnail_url(row.image_path, found[0] if found else None)} if detections else {}),
+                **({"picture": _picture(row, found)} if detections else {}),
                 "board": row.board_id,
                 "page": board_link(row.board_id),
                 # A wall clock of the plant: the browser's own zone may be another.
@@ -66,3 +66,7 @@ def board_table(
             "page": st.column_config.LinkColumn("page", display_text="open", help="All that is known of the board."),
         },
     )
+
+
+def _picture(row: BoardRow, found: Sequence[DetectionRow]) -> str | None:
+    return thumbnail_url(row.image_path, found[0] if found else None, row.conditioning)

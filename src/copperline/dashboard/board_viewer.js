@@ -9,9 +9,10 @@ const STEP = 1.4; // of the zoom buttons and keys
 // Streamlit builds the page's elements anew when their order changes: what was seen last outlives the viewer.
 const last = { revision: null, seen: null, share: 0.5 };
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".board");
   root.viewer ??= new Viewer(root);
+  root.viewer.tell = setStateValue;
   root.viewer.draw(data);
 }
 
@@ -27,7 +28,12 @@ class Viewer {
   }
 
   listen() {
-    const buttons = { in: () => this.zoom(1 / STEP), out: () => this.zoom(STEP), whole: () => this.whole() };
+    const buttons = {
+      in: () => this.zoom(1 / STEP),
+      out: () => this.zoom(STEP),
+      whole: () => this.whole(),
+      mark: () => this.setMarking(!this.marking),
+    };
     for (const button of this.root.querySelectorAll("button")) button.onclick = buttons[button.name];
     this.stage.addEventListener(
       "wheel",
@@ -44,9 +50,14 @@ class Viewer {
     this.stage.onpointermove = (event) => {
       if (!this.grip) return;
       const at = this.point(event);
-      this.move(this.grip.x - at.x, this.grip.y - at.y);
+      if (this.marking) this.outline(this.spanned(at));
+      else this.move(this.grip.x - at.x, this.grip.y - at.y);
     };
-    this.stage.onpointerup = this.stage.onpointercancel = () => (this.grip = null);
+    this.stage.onpointerup = (event) => {
+      if (this.grip && this.marking) this.mark(this.spanned(this.point(event)));
+      this.grip = null;
+    };
+    this.stage.onpointercancel = () => (this.grip = null);
     this.stage.ondblclick = () => this.whole();
     this.stage.onkeydown = (event) => {
       const step = last.seen.w / 8;
@@ -87,6 +98,8 @@ class Viewer {
     this.boxes = data.boxes.map((box) => this.box(box));
     if (data.wipe) this.svg.append(this.line);
     this.root.classList.toggle("wiping", data.wipe);
+    if (data.markable !== this.root.classList.contains("markable")) this.setMarking(data.markable);
+    this.root.classList.toggle("markable", data.markable);
     if (data.revision !== last.revision) {
       last.revision = data.revision;
       const [x1, y1, x2, y2] = data.window;
@@ -107,6 +120,32 @@ class Viewer {
       tag.style.color = box.ink;
     }
     return { ...box, parts: [halo, line], tag };
+  }
+
+  // While marking, a drag draws a box; else it moves the board. The wheel zooms in both.
+  setMarking(on) {
+    this.marking = on;
+    this.root.classList.toggle("marking", on);
+    this.root.querySelector("button[name=mark]").setAttribute("aria-pressed", on);
+  }
+
+  // From where the pointer went down to `at`, on the board.
+  spanned(at) {
+    const { width, height } = this.data;
+    const [x1, x2] = [this.grip.x, at.x].map((x) => Math.min(Math.max(x, 0), width)).sort((a, b) => a - b);
+    const [y1, y2] = [this.grip.y, at.y].map((y) => Math.min(Math.max(y, 0), height)).sort((a, b) => a - b);
+    return [Math.floor(x1), Math.floor(y1), Math.ceil(x2), Math.ceil(y2)];
+  }
+
+  outline([x1, y1, x2, y2]) {
+    this.rubber?.remove();
+    this.rubber = this.svg.appendChild(element("rect", { class: "rubber", x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
+  }
+
+  // A click is no box.
+  mark(box) {
+    if (box[2] - box[0] > 1 && box[3] - box[1] > 1) this.tell("mark", box);
+    else this.rubber?.remove();
   }
 
   // Everything that has a size on the screen and not on the board.

@@ -5,7 +5,7 @@ Streamlit has no such element: its charts start anew, with their zoom lost, when
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ _HTML = """
     <button name="in" aria-label="Zoom in">+</button>
     <button name="out" aria-label="Zoom out">-</button>
     <button name="whole">Whole board</button>
+    <button name="mark" aria-pressed="false">Mark a defect</button>
     <label>Reference <input type="range" min="0" max="100" value="50" aria-label="Reference against test"> Test</label>
   </div>
 </div>
@@ -50,6 +51,7 @@ class Scene:
         selected: index in `rows`.
         wipe: two pictures; a slider in the viewer shows the first one on the left, the second on the right.
         revision: while it stays the same, so does the visitor's zoom.
+        mark: x1, y1, x2, y2 in px, a box that the visitor drew.
     """
 
     width: int
@@ -62,11 +64,26 @@ class Scene:
     selected: int | None = None
     wipe: bool = False
     revision: str = ""
+    mark: tuple[float, float, float, float] | None = None
 
 
-def show_board(scene: Scene, *, key: str) -> None:
-    """Draws the viewer."""
-    _component()(key=key, data=viewer_data(scene), height="content")
+def show_board(scene: Scene, *, key: str, on_mark: Callable[[], None] | None = None) -> None:
+    """Draws the viewer.
+
+    Args:
+        key: of the viewer in the session.
+        on_mark: lets the visitor draw a box, and is called before the next run of the page when they did; what they
+            drew is `marked(key)`.
+    """
+    markable = on_mark is not None
+    listeners = {"on_mark_change": on_mark} if markable else {}
+    _component()(key=key, data={**viewer_data(scene), "markable": markable}, height="content", **listeners)
+
+
+def marked(key: str) -> tuple[int, int, int, int] | None:
+    """x1, y1, x2, y2 in px of the box that was drawn last in the viewer `key`; None: none was."""
+    box = (st.session_state.get(key) or {}).get("mark")
+    return None if box is None else tuple(int(value) for value in box)  # type: ignore[return-value]
 
 
 def viewer_data(scene: Scene) -> dict[str, Any]:
@@ -78,7 +95,7 @@ def viewer_data(scene: Scene) -> dict[str, Any]:
             {"href": part.uri, "x": part.x, "y": part.y, "width": part.width, "height": part.height}
             for part in scene.pictures
         ],
-        "boxes": [*_truth(scene), *_found(scene), *_missed(scene), *_selected(scene)],
+        "boxes": [*_truth(scene), *_found(scene), *_missed(scene), *_selected(scene), *_mark(scene)],
         "window": list(scene.window or (0, 0, scene.width, scene.height)),
         "wipe": scene.wipe,
         "revision": scene.revision,
@@ -122,6 +139,10 @@ def _selected(scene: Scene) -> list[dict[str, Any]]:
     if scene.selected is None:
         return []
     return [_box(scene.rows[scene.selected].box, "selected", _SELECTED_COLOUR, margin=10)]
+
+
+def _mark(scene: Scene) -> list[dict[str, Any]]:
+    return [] if scene.mark is None else [_box(scene.mark, "selected", _SELECTED_COLOUR, title="marked")]
 
 
 def _box(

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from copperline.dashboard.structure import Package, imported_by
 
 # All in pixels. The width is that of a page on a small laptop; on a wider one the boxes grow and the text does not.
-WIDTH, LABEL_WIDTH, GAP = 860, 96, 8
-LINE_HEIGHT, PADDING, LETTER = 17, 12, 6.9
+WIDTH, LABEL_WIDTH, GAP = 860, 96, 6
+LINE_HEIGHT, PADDING, LETTER = 17, 10, 6.9
 FONT_SIZE = 13
 # The theme's copper between its light and its dark tone, laid thinly over either background.
 TINT = "rgba(190, 110, 50, {:.2f})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from copperline.data import SPLITS, SavedDataset, saved_dataset
+from copperline.data import SPLITS, SavedDataset
 from copperline.data.store import saved_datasets
 from copperline.errors import DataError
 from copperline.registry import BUILTIN, ModelCard, builtin_model, builtin_models
@@ -41,7 +41,10 @@ def versions() -> dict[str, str]:
 
 def workspace_datasets(datasets: Path) -> tuple[WorkspaceDataset, ...]:
     """The data sets below the folder `datasets`, sorted by name; a damaged one with its error."""
-    return tuple(_read(folder) for folder in saved_datasets(datasets))
+    return tuple(
+        WorkspaceDataset(folder, None, found) if isinstance(found, DataError) else WorkspaceDataset(folder, found)
+        for folder, found in saved_datasets(datasets).items()
+    )
 
 
 def split_table(facts: SavedDataset) -> list[Row]:
@@ -73,13 +76,6 @@ def card_table(card: ModelCard) -> list[Row]:
 def card_groups(card: ModelCard) -> list[str]:
     """A line for each split: the names of its board groups."""
     return [f"Groups in {split}: {', '.join(part.groups)}." for split, part in card.splits.items() if part.groups]
-
-
-def _read(folder: Path) -> WorkspaceDataset:
-    try:
-        return WorkspaceDataset(folder, saved_dataset(folder))
-    except DataError as error:
-        return WorkspaceDataset(folder, None, error)
 
 
 def _sum(labels: dict[str, int]) -> Row:

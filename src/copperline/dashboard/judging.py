@@ -1,4 +1,4 @@
-"""One inspected board before a reviewer: pictures, each detection beside its reference, and what they decide of it."""
+"""One inspected board before a reviewer: each detection beside its reference, and what they decide of it."""
 
 from __future__ import annotations
 
@@ -10,34 +10,22 @@ import numpy as np
 import streamlit as st
 
 from copperline.dashboard import session
-from copperline.dashboard.board_pictures import as_detections, board_image, cut_out, taxonomy_for
+from copperline.dashboard.board_pictures import cut_out, taxonomy_for
+from copperline.dashboard.escape_marking import Marked, forget_marks, mark_missed, missed_defects
 from copperline.dashboard.failures import plain
+from copperline.dashboard.inspection_pictures import Pictures
 from copperline.data.images import Image
-from copperline.evaluation import draw_detections
-from copperline.reference import register
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse import DetectionRow, InspectionTrace, Judgement, record_dispositions
 
 CROP = 220
 # Of the frame around two crops, px: two stand side by side on a laptop's screen.
 PAIR_WIDTH = 460
-CALL_LOOK = {
-    Call.PASS: (":material/check_circle:", "blue"),
-    Call.FAIL: (":material/cancel:", "red"),
-    Call.WITHHELD: (":material/help:", "orange"),
-}
 # C and R are Streamlit's own keys.
 KEYS = {"confirm": "y", "false": "n", "escape": "e", "skip": "s"}
 WORDS = {Disposition.CONFIRMED: "defect", Disposition.FALSE_CALL: "false call"}
+ANOTHER = "another class"
 NOTE_LENGTH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """(H, W) uint8 each, the reference registered to the test image; a text says why there is none."""
-
-    test: Image | str
-    reference: Image | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +40,6 @@ class _Choice:
     hint: str | None = None
 
 
-def pictures_of(inspection: InspectionTrace) -> Pictures:
-    """Read from where the row says. A reference of another size is told of and not shown beside."""
-    test, reference = board_image(inspection.image_path), board_image(inspection.reference_path)
-    if isinstance(test, str) or isinstance(reference, str):
-        return Pictures(test, reference)
-    if test.shape != reference.shape:
-        return Pictures(test, "the reference has another size now")
-    return Pictures(test, register(test, reference).reference)
-
-
-def call_badge(call: Call) -> None:
-    """The machine's call, as a word, a sign and a colour."""
-    icon, colour = CALL_LOOK[call]
-    st.badge(call.value, icon=icon, color=colour)  # type: ignore[arg-type]
-
-
-def show_pictures(inspection: InspectionTrace, pictures: Pictures) -> None:
-    """Test image with its detections, beside the reference."""
-    left, right = st.columns(2)
-    taxonomy = taxonomy_for(inspection.detections, session.settings().taxonomy)
-    with left:
-        if isinstance(pictures.test, str):
-            st.info(f"No test image: {plain(pictures.test)}.", icon=":material/image_not_supported:")
-        else:
-            height, width = pictures.test.shape
-            boxes = as_detections(inspection.detections, taxonomy, width, height)
-            drawn = draw_detections(pictures.test, boxes, taxonomy)
-            st.image(drawn, channels="BGR", caption="Inspected board", width="stretch")
-    with right:
-        if isinstance(pictures.reference, str):
-            st.info(f"No reference: {plain(pictures.reference)}.", icon=":material/image_not_supported:")
-        else:
-            st.image(pictures.reference, caption="Reference, registered", width="stretch")
-
-
 def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, skippable: bool) -> bool:
     """Draws the reviewer's controls; writes what they decide.
 
@@ -95,9 +48,13 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
         skippable: offer to leave the board for later.
 
     Returns:
-        Whether the reviewer is done with it: decided, or skipped.
+        Whether the reviewer is done with it: decided, or skipped. Whoever marks a missed defect on a board whose
+        detections still wait is not: the page is drawn anew, with the same board.
     """
     key = inspection.inspection_id
+    if inspection.call is not Call.PASS and (told := missed_defects(inspection)):
+        names = ", ".join(plain(said.corrected_class or "") for said in told)
+        st.caption(f"Missed defects recorded so far: {names}. *False call* for the whole board takes them back.")
     allowed = session.may_write()
     note = st.text_input("Note", key=f"note-{key}", max_chars=NOTE_LENGTH, disabled=not allowed)
     pressed: Disposition | None = None
@@ -117,13 +74,31 @@ def judge(inspection: InspectionTrace, pictures: Pictures, reviewer: str, *, ski
     if not allowed:
         st.caption("You may look, not decide: see About, or ask who runs this dashboard.")
     decided = None if pressed is None else [Judgement(key, pressed, note=note or None)]
+    marked = Marked([], to_record=False)
+    if allowed and not isinstance(pictures.test, str):
+        marked = mark_missed(inspection, pictures.test, note or None)
     if len(inspection.detections) > 0 and not isinstance(pictures.test, str):
         one_by_one = _judge_each(inspection, pictures, note, allowed=allowed)
         decided = one_by_one if one_by_one is not None else decided
+    marks_alone = decided is None and marked.to_record
+    if marks_alone:
+        decided = marked.judgements
+    elif decided is not None and inspection.call is Call.FAIL:
+        # What is drawn and not yet recorded is recorded too, and after what is said of the whole board.
+        decided = [*decided, *marked.judgements]
     if decided is not None:
         record_dispositions(session.writer(), decided, reviewer)
-        st.toast(f"Recorded: {_summary(decided)}, by {plain(reviewer)}", icon=":material/save:")
+        forget_marks(key)
+        st.toast(f"Recorded: {_summary(decided, inspection.call)}, by {plain(reviewer)}", icon=":material/save:")
+    if marks_alone and _waits(inspection):
+        st.rerun()
     return decided is not None or bool(skipped)
+
+
+def _waits(inspection: InspectionTrace) -> bool:
+    """Whether the detections of a board that was not passed still have to be judged, as the queue has it."""
+    said = {detection.disposition for detection in inspection.detections}
+    return inspection.call is not Call.PASS and None in said and said <= {None, Disposition.FALSE_CALL}
 
 
 def _choices(inspection: InspectionTrace) -> list[_Choice]:
@@ -147,40 +122,43 @@ def _choices(inspection: InspectionTrace) -> list[_Choice]:
 
 def _judge_each(inspection: InspectionTrace, pictures: Pictures, note: str, *, allowed: bool) -> list[Judgement] | None:
     """Each detection cut out, beside the same place of the reference, with its own decision."""
-    choices: dict[str, str | None] = {}
+    choices: dict[str, Judgement | None] = {}
     taxonomy = taxonomy_for(inspection.detections, session.settings().taxonomy)
     with st.container(horizontal=True):
         for detection in inspection.detections:
             with st.container(border=True, width=PAIR_WIDTH):
                 colour = taxonomy.by_name(detection.defect_class).colour
                 st.image(_pair(pictures, detection, colour), channels="BGR", width="stretch")
-                choices[detection.inference_id] = _choice(detection, allowed=allowed)
-    chosen = [
-        Judgement(
-            inspection.inspection_id,
-            next(word for word, text in WORDS.items() if text == said),
-            inference_id,
-            note or None,
-        )
-        for inference_id, said in choices.items()
-        if said is not None
-    ]
+                choices[detection.inference_id] = _choice(detection, note or None, allowed=allowed)
+    chosen = [judgement for judgement in choices.values() if judgement is not None]
     save = st.button(
         f"Save {len(chosen)} of {len(choices)} decisions",
         disabled=not (allowed and chosen),
         icon=":material/save:",
         key=f"each-{inspection.inspection_id}",
-        help="For boards where some detections are defects and others are not.",
+        help="For boards where some detections are defects and others are not, or where the class is wrong.",
     )
     return chosen if save else None
 
 
-def _choice(detection: DetectionRow, *, allowed: bool) -> str | None:
-    said = "" if detection.disposition is None else f", so far {WORDS.get(detection.disposition, 'escape')}"
-    label = f"{plain(detection.defect_class)}, confidence {detection.confidence:.2f}{said}"
-    return st.segmented_control(
-        label, list(WORDS.values()), key=f"judge-{detection.inference_id}", disabled=not allowed
+def _choice(detection: DetectionRow, note: str | None, *, allowed: bool) -> Judgement | None:
+    """Defect, false call, or a defect of another class; None while nothing, or no class, is chosen."""
+    so_far = "" if detection.disposition is None else f", so far {WORDS.get(detection.disposition, 'escape')}"
+    label = f"{plain(detection.defect_class)}, confidence {detection.confidence:.2f}{so_far}"
+    key = detection.inference_id
+    said = st.segmented_control(label, [*WORDS.values(), ANOTHER], key=f"judge-{key}", disabled=not allowed)
+    if said is None:
+        return None
+    if said != ANOTHER:
+        disposition = next(word for word, text in WORDS.items() if text == said)
+        return Judgement(detection.inspection_id, disposition, key, note)
+    others = [name for name in session.settings().taxonomy.names if name != detection.defect_class]
+    is_really = st.selectbox(
+        "It is", others, index=None, key=f"class-{key}", placeholder="Which class?", disabled=not allowed
     )
+    if is_really is None:
+        return None
+    return Judgement(detection.inspection_id, Disposition.CONFIRMED, key, note, corrected_class=is_really)
 
 
 def _pair(pictures: Pictures, detection: DetectionRow, colour: str) -> Image:
@@ -192,7 +170,17 @@ def _pair(pictures: Pictures, detection: DetectionRow, colour: str) -> Image:
     return np.asarray(cv2.hconcat(parts), dtype=np.uint8)
 
 
-def _summary(decided: list[Judgement]) -> str:
-    if len(decided) == 1 and decided[0].inference_id is None:
-        return decided[0].disposition.value
-    return f"{len(decided)} decisions"
+def _summary(decided: list[Judgement], call: Call) -> str:
+    missed = [one for one in decided if call is Call.FAIL and one.disposition is Disposition.ESCAPE]
+    others = [one for one in decided if one not in missed]
+    words = []
+    if len(others) == 1 and others[0].inference_id is None:
+        what = f", {plain(others[0].corrected_class)}" if others[0].corrected_class else ""
+        words = [others[0].disposition.value + what]
+    elif others:
+        words = [f"{len(others)} decisions"]
+    if len(missed) == 1:
+        words.append(f"missed defect, {plain(missed[0].corrected_class or '')}")
+    elif missed:
+        words.append(f"{len(missed)} missed defects")
+    return " and ".join(words)

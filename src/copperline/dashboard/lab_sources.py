@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from copperline.data import BoardPair
-from copperline.data.images import Image, decode_image, require_same_size, to_grey
+from copperline.data.images import Image, decode_image, require_same_size
 from copperline.data.synthetic import synthetic_pair
 from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.inspection.inspect import ImageFile, board_id_of
+from copperline.reference import Recipe, condition
 from copperline.taxonomy import DEEPPCB, Taxonomy
 from copperline.warehouse import BoardRow
+
+NO_CONDITIONING = Recipe()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,11 +85,11 @@ def stage_source(pair: BoardPair, taxonomy: Taxonomy) -> LabSource:
 
 
 def inspected_source(row: BoardRow) -> LabSource:
-    """A board that was inspected, as its files are now; nothing says what is truly wrong with it."""
+    """A board that was inspected, as its files are now, conditioned as they were; nothing says what is truly wrong."""
     test = Path(row.image_path)
     reference = None if row.reference_path is None else Path(row.reference_path)
-    load = partial(_load_files, row.board_id, test, reference, None)
-    return LabSource(("inspected", *_identity(test), *_identity(reference)), row.board_id, load)
+    load = partial(_load_files, row.board_id, test, reference, None, row.conditioning)
+    return LabSource(("inspected", *_identity(test), *_identity(reference), row.conditioning), row.board_id, load)
 
 
 def synthetic_source(seed: int, size: int, *, defective: bool = True) -> LabSource:
@@ -111,9 +114,12 @@ def is_gone(row: BoardRow) -> bool:
     return any(path is not None and not Path(path).is_file() for path in (row.image_path, row.reference_path))
 
 
-def _load_files(board_id: str, test: Path, reference: Path | None, truth: Truth | None) -> LabBoard:
-    golden = None if reference is None else _decoded(_bytes_of(reference), reference, bare_ok=True)
-    return _board(board_id, _decoded(_bytes_of(test), test), golden, truth)
+def _load_files(
+    board_id: str, test: Path, reference: Path | None, truth: Truth | None, conditioning: str | None = None
+) -> LabBoard:
+    recipe = Recipe.from_json(conditioning)
+    golden = None if reference is None else _decoded(_bytes_of(reference), reference, recipe, bare_ok=True)
+    return _board(board_id, _decoded(_bytes_of(test), test, recipe), golden, truth)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -127,8 +133,9 @@ def _bytes_of(path: Path) -> bytes:
         ) from error
 
 
-def _decoded(data: bytes, path: Path, *, bare_ok: bool = False) -> ImageFile:
-    return ImageFile(path, hashlib.sha256(data).hexdigest(), to_grey(decode_image(data, path, bare_ok=bare_ok)))
+def _decoded(data: bytes, path: Path, recipe: Recipe = NO_CONDITIONING, *, bare_ok: bool = False) -> ImageFile:
+    image = condition(decode_image(data, path, bare_ok=bare_ok), recipe)
+    return ImageFile(path, hashlib.sha256(data).hexdigest(), image)
 
 
 def _drawn(name: str, image: Image) -> ImageFile:

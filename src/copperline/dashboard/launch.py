@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +16,7 @@ from pathlib import Path
 
 from copperline.dashboard.sign_in import require_provider, secrets_files
 from copperline.errors import SettingsError
+from copperline.local_server import Address, require_free, served, wait_until_healthy
 from copperline.settings import Settings
 
 HERE = Path(__file__).parent
@@ -30,6 +27,8 @@ UPLOAD_MIB = 300
 # How long the server may take to end once it was asked to.
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
+FIRST_PORT = 8501
+BY_HAND = "copperline dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +43,27 @@ class Server:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8501
+    port: int = FIRST_PORT
     read_only: bool = False
     open_browser: bool = True
 
     @property
+    def _address(self) -> Address:
+        return Address(self.host, self.port)
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self._address.is_local
 
     @property
     def url(self) -> str:
         """For people on this machine."""
-        host = "localhost" if self.is_local or self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return self._address.url
+
+    @property
+    def health_url(self) -> str:
+        return f"{self.url}/_stcore/health"
 
 
 def command(server: Server) -> list[str]:
@@ -135,35 +136,8 @@ def running(settings: Settings, server: Server) -> Iterator[str]:
         SettingsError: it did not come up.
     """
     check(settings, server)
-    process = subprocess.Popen(
-        command(server), env=environment(settings, server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_until_healthy(server, process)
+    with served(command(server), environment(settings, server), server.health_url, by_hand=BY_HAND):
         yield f"{server.url}/"
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2):
-                return
-        except OSError as error:  # urllib's errors are of this kind
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise SettingsError(
-                    f"expected the dashboard to answer within {START_SECONDS:.0f} s, found that it does not",
-                    where=server.url,
-                    fix="run `copperline dashboard` to see why",
-                ) from error
-        time.sleep(0.1)
 
 
 def _run(server: Server, variables: dict[str, str]) -> int:
@@ -184,18 +158,6 @@ def _run(server: Server, variables: dict[str, str]) -> int:
             process.wait()
 
 
-def free_port(first: int = 8501, tries: int = 50) -> int:
-    """The first port of loopback that nobody has, from `first` on; raises SettingsError if there is none."""
-    for port in range(first, first + tries - 1):
-        try:
-            require_free("127.0.0.1", port)
-        except SettingsError:
-            continue
-        return port
-    require_free("127.0.0.1", first + tries - 1)
-    return first + tries - 1
-
-
 def has_screen() -> bool:
     """Whether a browser would have a window: without one, a text browser would take over the terminal."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
@@ -204,22 +166,5 @@ def has_screen() -> bool:
 def _open_when_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
     # If it does not come up, its own message on the terminal says why.
     with contextlib.suppress(SettingsError):
-        _wait_until_healthy(server, process)
+        wait_until_healthy(process, server.health_url, by_hand=BY_HAND, seconds=START_SECONDS)
         webbrowser.open(server.url)
-
-
-def require_free(host: str, port: int) -> None:
-    """Raises SettingsError unless a server could listen there now."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: what can be no host name at all, such as `a..b`.
-        reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise SettingsError(
-            f"expected an address that can be listened on, found that it cannot ({reason})",
-            where=f"{host}:{port}",
-            fix="choose another with --host or --port, or end the program that has it",
-        ) from error

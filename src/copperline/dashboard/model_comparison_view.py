@@ -11,6 +11,7 @@ from copperline.dashboard.failures import empty_state, plain, show_failure
 from copperline.dashboard.model_words import difference_rows, moment, p_text
 from copperline.dashboard.traced import chart, explain
 from copperline.data import SavedDataset, Split
+from copperline.data.store import saved_datasets
 from copperline.errors import CopperlineError, DataError, WarehouseError
 from copperline.evaluation import Discordance, verdict
 from copperline.evaluation.verdict import CHANCE
@@ -20,10 +21,10 @@ from copperline.warehouse import ModelPairs, boards_of_two_models
 from copperline.workflows.comparing import (
     KeptComparison,
     compare_models,
-    imported_datasets,
     kept_comparison,
     seen_before,
 )
+from copperline.workspace import Workspace
 
 _SHOWN_BOARDS = 200
 _SPLITS: tuple[Split, ...] = ("test", "val", "train")  # the most telling first
@@ -164,9 +165,12 @@ def _differing(pairs: ModelPairs, first: CatalogueEntry, second: CatalogueEntry)
 
 
 def _on_labelled_boards(first: CatalogueEntry, second: CatalogueEntry) -> None:
-    datasets, faults = imported_datasets(session.settings())
-    for fault in faults:
-        show_failure(fault)
+    datasets = []
+    for found in saved_datasets(Workspace(session.settings()).datasets).values():
+        if isinstance(found, DataError):
+            show_failure(found)
+        else:
+            datasets.append(found)
     if not datasets:
         empty_state(
             "No labelled boards are imported.",

@@ -30,6 +30,8 @@ HOURLY_UP_TO = timedelta(days=3)
 # Up to here by the plant's day, which is counted from hours; over longer periods by the UTC day.
 LOCAL_UP_TO = timedelta(days=400)
 
+UTC_DAY = "UTC day"
+
 Cell = tuple[str, str]
 
 
@@ -47,6 +49,11 @@ class Trend:
     starts: tuple[datetime, ...]
     yields: tuple[Rate, ...]
     boards: tuple[int, ...]
+
+    @property
+    def is_utc(self) -> bool:
+        """Whether the days are UTC days, and not the plant's."""
+        return self.unit == UTC_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,7 @@ def _length(connection: Connection, chosen: BoardFilter) -> timedelta:
 def _trend(by_time: dict[datetime, BoardCounts], zone: tzinfo, *, in_days: bool) -> Trend:
     """By the hour where few hours are shown, else by the plant's day, or the UTC day where `by_time` has days."""
     if in_days:
-        parts, unit = by_time, "UTC day"
+        parts, unit = by_time, UTC_DAY
     else:
         hourly = not by_time or max(by_time) - min(by_time) < HOURLY_UP_TO
         grain = Grain.HOUR if hourly else Grain.DAY

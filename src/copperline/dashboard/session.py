@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -14,7 +13,7 @@ from sqlalchemy import Engine, make_url
 from copperline.dashboard.failures import plain
 from copperline.dashboard.launch import READ_ONLY
 from copperline.dashboard.sign_in import email_of, is_reviewer, require_provider, secrets_files
-from copperline.settings import Settings
+from copperline.settings import Settings, account
 from copperline.warehouse import open_warehouse
 
 # Long enough for a short write of another process, short enough that a page answers.
@@ -63,10 +62,7 @@ def user_name() -> str:
     """Who is recorded as reviewer: the e-mail address of who signed in, else the account of this machine."""
     if settings().dashboard_sign_in:
         return email_of(st.user) or str(st.user.get("name") or st.user.get("sub") or UNKNOWN)
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return UNKNOWN  # a container may run under a number that has no account
+    return account()
 
 
 def signed_in() -> bool:

@@ -13,18 +13,20 @@ ROOT = "copperline"
 # The design's layers, the doors first: a package imports only from its own row and those below. What is not in one
 # is drawn in a row of its own, so that nothing is left out.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "Doors": ("cli", "dashboard"),
+    "Doors": ("cli", "dashboard", "service"),
+    "Line": ("line",),
     "Workflows": ("workflows",),
     "Inspection": ("inspection",),
+    "Exchange": ("delivery", "access"),
     "Facts": ("warehouse", "quality"),
     "Registry": ("registry", "models"),
     "Training": ("training",),
     "Evaluation": ("evaluation",),
     "Network": ("yolo", "runtime"),
     "Boards": ("data", "reference"),
-    "Stores": ("model_info", "mlflow_store", "workspace"),
-    "Values": ("detections", "settings", "progress", "monitoring"),
-    "Words": ("taxonomy", "files", "licences", "errors"),
+    "Stores": ("model_info", "mlflow_store", "workspace", "stage"),
+    "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
+    "Words": ("taxonomy", "files", "licences", "sink_settings", "errors"),
 }
 OTHER = "Other"
 

@@ -4,6 +4,7 @@ by their own names.
 """
 
 from copperline.data.coco import read_coco, write_coco
+from copperline.data.combining import combined
 from copperline.data.deeppcb import read_deeppcb
 from copperline.data.golden import read_golden
 from copperline.data.images import (
@@ -33,6 +34,7 @@ __all__ = [
     "SkippedBoard",
     "Split",
     "assign_splits",
+    "combined",
     "data_hash",
     "decode_image",
     "grey_levels",

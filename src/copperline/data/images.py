@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin
 
 from copperline.data.pairs import BoardPair
-from copperline.errors import DataError
+from copperline.errors import DamagedImageError, DataError
 from copperline.files import atomic_file
 
 Image = npt.NDArray[np.uint8]
@@ -69,9 +69,14 @@ def read_image(path: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
     return _decode(data, path, bare_ok)
 
 
-def decode_image(data: bytes, where: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
-    """As `read_image`, from the bytes of an image file; `where` names them in errors."""
-    _check_size(io.BytesIO(data), where)
+def decode_image(
+    data: bytes, where: str | os.PathLike[str], *, bare_ok: bool = False, max_pixels: int | None = None
+) -> Image:
+    """As `read_image`, from the bytes of an image file; `where` names them in errors.
+
+    `max_pixels` refuses an image with more, by its header, before any memory is spent; None: no limit but the side's.
+    """
+    _check_size(io.BytesIO(data), where, max_pixels)
     return _decode(data, where, bare_ok)
 
 
@@ -129,9 +134,14 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
             where=path,
             fix="choose another file name",
         )
-    _, encoded = cv2.imencode(path.suffix.lower(), image)
     with atomic_file(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encode_image(image, path.suffix.lower()))
+
+
+def encode_image(image: Image, suffix: str) -> bytes:
+    """The file's bytes of an H x W grey or H x W x 3 BGR uint8 image: `.png`, `.jpg` (quality 95), ..."""
+    encoded: bytes = cv2.imencode(suffix, image)[1].tobytes()
+    return encoded
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -143,7 +153,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         raise DataError(f"the file cannot be read ({error.strerror})", where=path, fix="check the path") from error
 
 
-def _check_size(stream: IO[bytes], where: str | os.PathLike[str]) -> None:
+def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: int | None = None) -> None:
     """Reads the header only, and leaves the stream at its start."""
     width, height = _header_size(stream, where)
     if min(width, height) < MIN_SIDE:
@@ -158,13 +168,19 @@ def _check_size(stream: IO[bytes], where: str | os.PathLike[str]) -> None:
             where=where,
             fix="export the board in smaller tiles and inspect those",
         )
+    if max_pixels is not None and width * height > max_pixels:
+        raise DataError(
+            f"expected at most {max_pixels:,} pixels, found {width:,} x {height:,}",
+            where=where,
+            fix="send the board in smaller tiles, or raise the limit",
+        )
     stream.seek(0)
 
 
 def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int, int]:
     start = stream.read(8)
     if not start:
-        raise DataError("expected an image, found an empty file (0 bytes)", where=where, fix="export it again")
+        raise DamagedImageError("expected an image, found an empty file (0 bytes)", where=where, fix="export it again")
     for magic, reader in _FORMATS:
         if start.startswith(magic):
             stream.seek(0)
@@ -172,7 +188,9 @@ def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int,
                 return reader(stream).size
             except (SyntaxError, ValueError, OSError, OverflowError, MemoryError) as error:
                 raise _damaged(where) from error
-    raise DataError(
+    # A file that is being written may be only a few bytes yet, or zeros where room was made for it first.
+    kind = DataError if len(start) == 8 and any(start) else DamagedImageError
+    raise kind(
         f"expected an image ({_FORMAT_NAMES}), found a file that is none of these",
         where=where,
         fix="export the board as PNG",
@@ -213,8 +231,10 @@ def _is_cut_off(data: bytes) -> bool:
     return False
 
 
-def _damaged(where: str | os.PathLike[str]) -> DataError:
-    return DataError("expected a whole image, found a truncated or damaged one", where=where, fix="export it again")
+def _damaged(where: str | os.PathLike[str]) -> DamagedImageError:
+    return DamagedImageError(
+        "expected a whole image, found a truncated or damaged one", where=where, fix="export it again"
+    )
 
 
 def _size_text(image: Image) -> str:

@@ -26,6 +26,8 @@ class BoardPair:
         test_path: the image that may have defects.
         reference_path: the golden image of the same board, or None. It never has labels.
         labels: the defects on the test image, in its pixels; confidence 1.
+        false_calls: places without a defect that a model called one, in the test image's pixels, with the class that it
+            said; training looks there as often as at defects.
         width, height: pixels of both images.
     """
 
@@ -37,6 +39,7 @@ class BoardPair:
     labels: Detections
     width: int
     height: int
+    false_calls: Detections = field(default_factory=Detections.empty)
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class BoardDataset:
         name: for people and file names.
         source: where it came from: a path, a URL or `synthetic`.
         pairs: in a stable order.
+        parts: for a data set that was put together from several, which of them each pair is of; empty: it was not.
     """
 
     name: str
     source: str
     pairs: tuple[BoardPair, ...]
     taxonomy: Taxonomy = field(default=DEEPPCB)
+    parts: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -71,3 +76,11 @@ class BoardDataset:
                 fix="choose another split or import a data set that has it",
             )
         return pairs
+
+    def parts_of(self, name: Split) -> tuple[int, ...]:
+        """For each pair of one split, which of the data sets it is of; empty if there was but one."""
+        return (
+            tuple(part for pair, part in zip(self.pairs, self.parts, strict=True) if pair.split == name)
+            if self.parts
+            else ()
+        )

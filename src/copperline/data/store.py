@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ class _StoredPair(BaseModel):
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     labels: tuple[_StoredLabel, ...]
+    false_calls: tuple[_StoredLabel, ...] = ()
 
 
 class _StoredDataset(BaseModel):
@@ -110,9 +111,24 @@ def saved_dataset(folder: str | Path) -> SavedDataset:
     )
 
 
-def saved_datasets(folder: Path) -> tuple[Path, ...]:
-    """The data sets that were imported into `folder`, by name; empty without the folder."""
-    return tuple(sorted(path.parent for path in folder.glob(f"*/{DATASET_FILE}")))
+def saved_datasets(folder: Path) -> dict[Path, SavedDataset | DataError]:
+    """The folder of each data set that was saved below `folder`, by name -> what it is, or why it cannot be read.
+
+    Empty without the folder. What is just being written is not there yet.
+    """
+    found: dict[Path, SavedDataset | DataError] = {}
+    for file in sorted(folder.glob(f"*/{DATASET_FILE}")):
+        if not file.parent.name.startswith("."):
+            try:
+                found[file.parent] = saved_dataset(file.parent)
+            except DataError as fault:
+                found[file.parent] = fault
+    return found
+
+
+def splits_of_images(folder: str | Path) -> dict[str, Split]:
+    """SHA-256 of each test image of a saved data set -> its split; raises DataError as `saved_dataset`."""
+    return {pair.image_sha256: pair.split for pair in _read_stored(Path(folder) / DATASET_FILE).pairs}
 
 
 def save_dataset(
@@ -167,7 +183,7 @@ def load_saved(
             where=path,
             fix="choose another split or import a data set that has it",
         )
-    if any(label.class_id >= len(taxonomy) for p in wanted for label in p.labels):
+    if any(label.class_id >= len(taxonomy) for p in wanted for label in (*p.labels, *p.false_calls)):
         raise DataError("a label's class is not among the classes", where=path, fix="import the data set again")
     for pair in wanted:
         _require_files(pair, folder, verify)
@@ -217,7 +233,8 @@ def open_dataset(
 
 def data_hash(dataset: BoardDataset) -> str:
     """Hexadecimal SHA-256 of what a model learns from: class names, and each board's id, split, image bytes,
-    reference bytes and labels to 0.01 px. Neither paths nor the order of boards and labels change it.
+    reference bytes, labels and false calls to 0.01 px, and which of several data sets it is of. Neither paths nor the
+    order of boards and labels change it.
     """
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         digests = list(pool.map(_digests, dataset))
@@ -229,11 +246,18 @@ def _digests(pair: BoardPair) -> tuple[str, str | None]:
 
 
 def _hash_of(digested: Iterable[tuple[BoardPair, tuple[str, str | None]]], dataset: BoardDataset) -> str:
+    parts: Sequence[int | None] = dataset.parts or (None,) * len(dataset)
     lines = sorted(
-        json.dumps([pair.board_id, pair.split, image, reference, _label_lines(pair.labels)])
-        for pair, (image, reference) in digested
+        json.dumps(_learned(pair, digests, part)) for (pair, digests), part in zip(digested, parts, strict=True)
     )
     return hashlib.sha256("\n".join([json.dumps(dataset.taxonomy.names), *lines]).encode()).hexdigest()
+
+
+def _learned(pair: BoardPair, digests: tuple[str, str | None], part: int | None) -> list[object]:
+    """What a model learns from a board. What is not there is left out, as in hashes from before there was any."""
+    labels, false_calls = (_label_lines(each) for each in (pair.labels, pair.false_calls))
+    learned: list[object] = [pair.board_id, pair.split, *digests, labels]
+    return learned + ([false_calls] if false_calls else []) + ([] if part is None else [part])
 
 
 def _label_lines(labels: Detections) -> list[str]:
@@ -260,11 +284,20 @@ def _store_pair(pair: BoardPair, folder: Path) -> _StoredPair:
         reference_sha256=reference_sha256,
         width=pair.width,
         height=pair.height,
-        labels=tuple(
-            _StoredLabel(class_id=int(class_id), box=tuple(box))
-            for class_id, box in zip(pair.labels.class_ids, pair.labels.boxes.astype(float).tolist(), strict=True)
-        ),
+        labels=_stored(pair.labels),
+        false_calls=_stored(pair.false_calls),
     )
+
+
+def _stored(labels: Detections) -> tuple[_StoredLabel, ...]:
+    return tuple(
+        _StoredLabel(class_id=int(class_id), box=tuple(box))
+        for class_id, box in zip(labels.class_ids, labels.boxes.astype(float).tolist(), strict=True)
+    )
+
+
+def _labels(stored: tuple[_StoredLabel, ...]) -> Detections:
+    return Detections.of([label.box for label in stored], [label.class_id for label in stored])
 
 
 def _read_stored(path: Path) -> _StoredDataset:
@@ -304,7 +337,8 @@ def _pair(stored: _StoredPair, folder: Path) -> BoardPair:
         split=stored.split,
         test_path=folder / stored.image,
         reference_path=None if stored.reference is None else folder / stored.reference,
-        labels=Detections.of([label.box for label in stored.labels], [label.class_id for label in stored.labels]),
+        labels=_labels(stored.labels),
         width=stored.width,
         height=stored.height,
+        false_calls=_labels(stored.false_calls),
     )

@@ -92,8 +92,13 @@ class Inspection:
             "detections": self.verdict.detections.to_dicts(self.taxonomy),
         }
 
-    def to_record(self, station_id: str) -> InspectionRecord:
-        """The row, with an id that is the same each time these images are inspected in this way."""
+    def to_record(
+        self, station_id: str, *, reference_id: str | None = None, conditioning: str | None = None
+    ) -> InspectionRecord:
+        """The row, with an id that is the same each time these images are inspected in this way.
+
+        `reference_id` is of the golden library, `conditioning` the JSON text of the images' recipe.
+        """
         return InspectionRecord(
             inspection_id=inspection_id_for(
                 self.board_id,
@@ -102,6 +107,7 @@ class Inspection:
                 self.model_name,
                 self.model_version,
                 self.operating_point,
+                conditioning,
             ),
             board_id=self.board_id,
             inspected_at=self.inspected_at,
@@ -121,6 +127,8 @@ class Inspection:
             detections=self.verdict.detections,
             brightness=self.verdict.brightness,
             contrast=self.verdict.contrast,
+            reference_id=reference_id,
+            conditioning=conditioning,
         )
 
 

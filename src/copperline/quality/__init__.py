@@ -29,9 +29,11 @@ from copperline.quality.rates import (
     false_discovery_rate,
     machine_yield,
     pareto,
+    poisson_yield,
     reviewed_yield,
     withheld_rate,
 )
+from copperline.quality.rolled_yield import RolledYield, rolled_throughput_yield
 from copperline.quality.western_electric import WESTERN_ELECTRIC_RULES, Alarm, western_electric_alarms
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "ParetoRow",
     "Rate",
     "ReviewerAgreement",
+    "RolledYield",
     "Subgroup",
     "class_defect_rate",
     "class_drift",
@@ -68,9 +71,11 @@ __all__ = [
     "p_chart",
     "pareto",
     "poisson_interval",
+    "poisson_yield",
     "rate_change",
     "reviewed_yield",
     "reviewer_agreement",
+    "rolled_throughput_yield",
     "u_chart",
     "western_electric_alarms",
     "why_not_measured",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import exp
 
 from copperline.errors import DataError
 from copperline.evaluation.intervals import Interval, wilson_interval
@@ -140,6 +141,27 @@ def dpu(defects: int, inspected_boards: int) -> Rate:
     value = defects / inspected_boards if inspected_boards else None
     interval = poisson_interval(defects, inspected_boards)
     return Rate(defects, inspected_boards, value, interval, "defects per inspected board", proportion=False)
+
+
+def poisson_yield(defects: int, inspected_boards: int) -> Rate:
+    """A single step's yield as its defects alone foretell it: exp(-DPU), in [0, 1].
+
+    The share of boards without a defect if defects fall on boards by chance, each for itself (Poisson). Where defects
+    come in clusters, more boards than that are free of them. The interval is exp of Byar's limits of the DPU. The
+    numerator is defects, so it may exceed the boards. The product of the steps' yields is `rolled_throughput_yield`.
+
+    >>> rate = poisson_yield(30, 200)
+    >>> round(rate.value, 4), [round(limit, 4) for limit in rate.interval]
+    (0.8607, [0.8072, 0.9038])
+    >>> poisson_yield(0, 0).value is None
+    True
+    """
+    per_unit = dpu(defects, inspected_boards)
+    unit = "boards without a defect, by exp(-DPU), per inspected board"
+    if per_unit.value is None or per_unit.interval is None:
+        return replace(per_unit, unit=unit, proportion=True)
+    low, high = per_unit.interval
+    return replace(per_unit, value=exp(-per_unit.value), interval=(exp(-high), exp(-low)), unit=unit, proportion=True)
 
 
 def dpmo(defects: int, inspected_boards: int, opportunities_per_board: int | None) -> Rate:

@@ -7,12 +7,16 @@ Three steps, from coarse to fine, on images reduced by area averaging:
    (inverse compositional alignment; Baker and Matthews, *Lucas-Kanade 20 Years On*, IJCV 56(3), 2004),
 3. the candidate that agrees best wins. The reference is moved only if that improves the agreement: a pair that is
    aligned already passes through untouched.
+
+Only where what is left looks like a change of size, as of a camera that came nearer, or where the two agree badly, that
+is tried too: from several sizes, and from an image reduced further to this one, Gauss-Newton refines all four. It is
+kept if the two then clearly differ less. A pair that registers without it gives the same pixels as if it was not there.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -35,6 +39,15 @@ _MIN_MOTION = 0.5  # px, at the corner that moves most
 # Variance below which a difference is scan noise: keeps nearly empty images from being judged on a speck.
 _NOISE_VARIANCE = (0.09 * 255) ** 2
 _MAX_STEPS = 8
+# A size is tried where the residual says that it moves a corner so far, or where the score without is lower, and kept
+# where the difference falls to the share. Chosen on DeepPCB's trainval pairs and on drawn boards, see docs/models.md.
+_SCALE_ABOVE = 3.0  # px
+_SCALE_BELOW = 0.85
+_SCALE_KEEPS = 0.9
+_MAX_SCALE = 0.025
+_HOPELESS_SCALE = 0.2  # from where an estimate does not come back
+_COARSEST = 120  # px of the shorter side that coarse images keep
+_SCALE_STARTS = (-0.016, -0.008, 0.0, 0.008, 0.016)
 _CONVERGED = 0.01  # px of the reduced image
 
 
@@ -47,6 +60,7 @@ class Registration:
         shift_x, shift_y: px by which the reference's centre was moved to the right and down.
         rotation: degrees by which it was turned about its centre, clockwise as seen.
         score: how surely the two show the same board, in [0, 1], see `match_score`.
+        scale: by which it was enlarged about its centre; 1: it was not.
     """
 
     reference: Image
@@ -54,6 +68,7 @@ class Registration:
     shift_y: float
     rotation: float
     score: float
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +80,37 @@ class _Motion:
 
     shift: complex = 0j
     angle: float = 0.0
+    log_scale: float = 0.0
 
-    def matrix(self, shape: tuple[int, int], scale: float = 1.0) -> FloatArray:
-        """(2, 3) affine matrix for an image of `shape`, with the shift multiplied by `scale`."""
+    @property
+    def turn(self) -> complex:
+        """Rotation and scale."""
+        return math.exp(self.log_scale) * complex(math.cos(self.angle), math.sin(self.angle))
+
+    def matrix(self, shape: tuple[int, int]) -> FloatArray:
+        """(2, 3) affine matrix for an image of `shape`."""
         centre = complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-        turn = complex(math.cos(self.angle), math.sin(self.angle))
-        offset = centre + self.shift * scale - turn * centre
+        turn = self.turn
+        offset = centre + self.shift - turn * centre
         return np.array([[turn.real, -turn.imag, offset.real], [turn.imag, turn.real, offset.imag]], np.float32)
 
     def after_inverse_of(self, step: _Motion) -> _Motion:
         """This motion composed with the inverse of `step`."""
-        angle = self.angle - step.angle
-        return _Motion(self.shift - step.shift * complex(math.cos(angle), math.sin(angle)), angle)
+        rest = _Motion(0j, self.angle - step.angle, self.log_scale - step.log_scale)
+        return replace(rest, shift=self.shift - step.shift * rest.turn)
+
+    def enlarged(self, factor: float) -> _Motion:
+        """The same motion of an image with `factor` times the pixels a side."""
+        return replace(self, shift=self.shift * factor)
 
     def reach(self, shape: tuple[int, int]) -> float:
         """Upper bound of the distance that any pixel of an image of `shape` moves."""
-        return abs(self.shift) + abs(self.angle) * math.hypot(*shape) / 2
+        return abs(self.shift) + math.hypot(self.angle, math.expm1(self.log_scale)) * math.hypot(*shape) / 2
 
 
 def register(test: Image, reference: Image) -> Registration:
-    """Moves `reference` onto `test` by a translation (up to 5 % of the shorter side) and a rotation up to 1.5 degrees.
+    """Moves `reference` onto `test`: a translation up to 5 % of the shorter side, a rotation up to 1.5 degrees, and
+    where the two do not agree without it, a change of size up to 2 %.
 
     Args:
         test: (H, W) uint8 grey.
@@ -96,23 +122,61 @@ def register(test: Image, reference: Image) -> Registration:
     require_same_size(test, reference, "reference")
     factor = _reduction(test.shape)
     small_test, small_reference = _reduced(test, factor), _reduced(reference, factor)
-    motion = _best_motion(small_test, small_reference)
 
-    full_motion = _Motion(motion.shift * factor, motion.angle)
+    motion = _best_motion(small_test, small_reference)
+    found = _registration(test, reference, small_test, small_reference, motion, factor)
+    size_step = _Motion(log_scale=_size_left(small_test, small_reference, motion))
+    if found.score >= _SCALE_BELOW and size_step.reach(test.shape) <= _SCALE_ABOVE:
+        return found
+    with_size = _best_motion_with_size(small_test, small_reference)
+    if with_size is None:
+        return found
+    sized = _registration(test, reference, small_test, small_reference, with_size, factor)
+    clearly_better = _difference(test, sized.reference) <= _SCALE_KEEPS * _difference(test, found.reference)
+    return sized if clearly_better and sized.score >= found.score else found
+
+
+def _registration(
+    test: Image,
+    reference: Image,
+    small_test: FloatArray,
+    small_reference: FloatArray,
+    motion: _Motion,
+    factor: int,
+) -> Registration:
+    """By a motion of the images reduced by `factor`; none if the full images then differ no less."""
+    full_motion = motion.enlarged(factor)
     moved = reference
     if full_motion.reach(test.shape) > _MIN_MOTION:
         moved = _moved(reference, full_motion)
     # What counts in the end is the difference that the detector sees, at full size.
-    if cv2.norm(test, moved, cv2.NORM_L1) >= cv2.norm(test, reference, cv2.NORM_L1):
+    if _difference(test, moved) >= _difference(test, reference):
         return Registration(reference, 0.0, 0.0, 0.0, match_score(small_test, small_reference))
+    # The motion maps test pixels to reference pixels; the reference itself moves the other way.
+    shift = -full_motion.shift / full_motion.turn
     return Registration(
         reference=moved,
-        # The motion maps test pixels to reference pixels; the reference itself moves the other way.
-        shift_x=-full_motion.shift.real,
-        shift_y=-full_motion.shift.imag,
+        shift_x=shift.real,
+        shift_y=shift.imag,
         rotation=-math.degrees(full_motion.angle),
         score=match_score(small_test, _moved(small_reference, motion)),
+        scale=math.exp(-full_motion.log_scale),
     )
+
+
+def moved_alike(image: Image, found: Registration, factor: float = 1.0) -> Image:
+    """Another picture of the reference, such as the colour image that it came from, moved as the reference was.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+        found: how the reference was moved.
+        factor: pixels a side of `image` for each of the reference.
+    """
+    if (found.shift_x, found.shift_y, found.rotation, found.scale) == (0, 0, 0, 1):
+        return image
+    motion = _Motion(0j, -math.radians(found.rotation), -math.log(found.scale))
+    shift = complex(found.shift_x, found.shift_y) * factor
+    return _moved(image, replace(motion, shift=-shift * motion.turn))
 
 
 def match_score(test: FloatArray, reference: FloatArray) -> float:
@@ -181,14 +245,58 @@ def _best_motion(test: FloatArray, reference: FloatArray) -> _Motion:
     best, best_score = _Motion(), agreement(test, reference)
     for estimate in (_translation, _refined):
         motion = estimate(test, reference, best)
-        if max(abs(motion.shift.real), abs(motion.shift.imag)) > _MAX_SHIFT * min(test.shape):
-            continue
-        if abs(motion.angle) > _MAX_ROTATION:
+        if not _within_limits(motion, test.shape):
             continue
         score = agreement(test, _moved(reference, motion))
         if score > best_score:
             best, best_score = motion, score
     return best
+
+
+def _best_motion_with_size(test: FloatArray, reference: FloatArray) -> _Motion | None:
+    """The motion with a change of size that agrees best; None: each that was found goes beyond the limits.
+
+    What is far apart is found on images reduced so far that it is near there.
+    """
+    levels = [(test, reference)]
+    while min(levels[-1][0].shape) >= 2 * _COARSEST and len(levels) < 3:
+        levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
+    coarse_test, coarse_reference = levels.pop()
+    best, best_score = None, -1.0
+    for log_scale in _SCALE_STARTS:
+        start = _Motion(log_scale=log_scale)
+        shift = _translation(coarse_test, _moved(coarse_reference, start), start).shift
+        for first in (start, replace(start, shift=shift * start.turn)):
+            motion = _refined(coarse_test, coarse_reference, first, with_size=True)
+            score = agreement(coarse_test, _moved(coarse_reference, motion))
+            if _within_limits(motion, coarse_test.shape) and score > best_score:
+                best, best_score = motion, score
+    while best is not None and levels:
+        finer_test, finer_reference = levels.pop()
+        best = _refined(finer_test, finer_reference, best.enlarged(2), with_size=True)
+        if not _within_limits(best, finer_test.shape):
+            best = None
+    return best
+
+
+def _size_left(test: FloatArray, reference: FloatArray, motion: _Motion) -> float:
+    """What one Gauss-Newton step from `motion` says of a change of size: its logarithm.
+
+    It tells too little where traces lie more than their width apart; there the score is low.
+    """
+    gradient_x, gradient_y = _gradients(test)
+    x, y, inside = _grid(test.shape)
+    change = (x * gradient_x + y * gradient_y).ravel() * inside
+    residual = (_moved(reference, motion) - test).ravel()
+    return float(change @ residual) / (float(change @ change) + 1.0)
+
+
+def _within_limits(motion: _Motion, shape: tuple[int, int]) -> bool:
+    return (
+        max(abs(motion.shift.real), abs(motion.shift.imag)) <= _MAX_SHIFT * min(shape)
+        and abs(motion.angle) <= _MAX_ROTATION
+        and abs(motion.log_scale) <= _MAX_SCALE
+    )
 
 
 def _translation(test: FloatArray, reference: FloatArray, _start: _Motion) -> _Motion:
@@ -198,32 +306,47 @@ def _translation(test: FloatArray, reference: FloatArray, _start: _Motion) -> _M
     return _Motion(complex(x, y))
 
 
-def _refined(test: FloatArray, reference: FloatArray, start: _Motion) -> _Motion:
-    """Least-squares translation and rotation, from `start`."""
-    gradient_x = cv2.Sobel(test, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    gradient_y = cv2.Sobel(test, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+def _refined(test: FloatArray, reference: FloatArray, start: _Motion, *, with_size: bool = False) -> _Motion:
+    """Least-squares translation and rotation, and change of size if wanted, from `start`."""
+    gradient_x, gradient_y = _gradients(test)
     x, y, inside = _grid(test.shape)
-    # How each pixel changes with a shift in x, in y, and with a rotation about the centre; 0 near the border,
-    # where what enters the image is not known.
-    change = np.stack([gradient_x, gradient_y, x * gradient_y - y * gradient_x]).reshape(3, -1) * inside
+    # How each pixel changes with a shift in x, in y, with a rotation about the centre, and with size; 0 near the
+    # border, where what enters the image is not known.
+    changes = [gradient_x, gradient_y, x * gradient_y - y * gradient_x]
+    if with_size:
+        changes.append(x * gradient_x + y * gradient_y)
+    change = np.stack(changes).reshape(len(changes), -1) * inside
     normal = change @ change.T
     # Damping decides what the image leaves open, such as a shift along parallel traces: no motion.
     normal += np.diag(1e-3 * np.diag(normal) + 1e-3)
 
     motion = start
-    for _ in range(_MAX_STEPS):
+    for _ in range(_MAX_STEPS * 2 if with_size else _MAX_STEPS):
         residual = _moved(reference, motion) - test
-        step_x, step_y, step_angle = np.linalg.solve(normal, change @ residual.ravel())
-        step = _Motion(complex(step_x, step_y), float(step_angle))
+        step_x, step_y, *turn_and_scale = np.linalg.solve(normal, change @ residual.ravel())
+        step = _Motion(complex(step_x, step_y), *map(float, turn_and_scale))
         motion = motion.after_inverse_of(step)
+        if abs(motion.log_scale) > _HOPELESS_SCALE:
+            break
         if step.reach(test.shape) < _CONVERGED:
             break
     return motion
 
 
+def _gradients(image: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(H, W) each: grey levels per px to the right and down."""
+    x = cv2.Sobel(image, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    y = cv2.Sobel(image, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def _difference(test: Image, reference: Image) -> float:
+    return float(cv2.norm(test, reference, cv2.NORM_L1))
+
+
 def _moved(image: Pixels, motion: _Motion) -> Pixels:
     """The image with every pixel taken from where `motion` says; beyond the border, the border's pixels go on."""
-    height, width = image.shape
+    height, width = image.shape[:2]
     moved = cv2.warpAffine(
         image,
         motion.matrix((height, width)),
@@ -244,6 +367,12 @@ def _reduced(image: Image, factor: int) -> FloatArray:
     whole = image[: height // factor * factor, : width // factor * factor]
     small = cv2.resize(whole, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)
+
+
+def _halved(image: FloatArray) -> FloatArray:
+    height, width = image.shape
+    whole = image[: height // 2 * 2, : width // 2 * 2]
+    return np.asarray(cv2.resize(whole, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
 
 
 @lru_cache(maxsize=8)

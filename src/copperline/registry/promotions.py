@@ -10,7 +10,6 @@ fails, a second line says so.
 
 from __future__ import annotations
 
-import getpass
 import os
 import uuid
 from collections.abc import Iterator
@@ -146,11 +145,3 @@ class PromotionLog:
             where=self.path,
             fix="check the rights on the workspace and the room on its disk; without it no alias is moved",
         )
-
-
-def account() -> str:
-    """The account of this machine that the process runs under, by which a promotion is recorded."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"

@@ -15,8 +15,8 @@ from copperline.errors import ModelError, SettingsError
 from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root, client, display_uri, store_errors, store_exists
 from copperline.registry.card import ModelCard
-from copperline.registry.promotions import History, Promotion, PromotionLog, account
-from copperline.settings import Settings
+from copperline.registry.promotions import History, Promotion, PromotionLog
+from copperline.settings import Settings, account
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion

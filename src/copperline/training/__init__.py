@@ -4,16 +4,19 @@ torch is imported here and in `yolo` alone.
 """
 
 from copperline.training.checkpoint import Checkpoint
-from copperline.training.config import TrainConfig
+from copperline.training.config import FINE_TUNING, TrainConfig
 from copperline.training.console import training_progress
 from copperline.training.distributed import World
 from copperline.training.fit import TrainedModel, fit
 from copperline.training.golden_only import is_golden_only
+from copperline.training.initial import InitialModel
 from copperline.training.loop import Listener, Metrics, TrainResult, train
 from copperline.training.refit import all_trained_on, refit
 
 __all__ = [
+    "FINE_TUNING",
     "Checkpoint",
+    "InitialModel",
     "Listener",
     "Metrics",
     "TrainConfig",

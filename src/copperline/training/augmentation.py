@@ -45,7 +45,12 @@ class Crop:
 
 
 def sample_crop(
-    rng: np.random.Generator, test: Grey, reference: Grey | None, labels: Detections, config: TrainConfig
+    rng: np.random.Generator,
+    test: Grey,
+    reference: Grey | None,
+    labels: Detections,
+    config: TrainConfig,
+    false_calls: Detections | None = None,
 ) -> Crop:
     """A random crop of a board pair with everything that training does to it.
 
@@ -53,11 +58,12 @@ def sample_crop(
         rng: decides everything; the same state gives the same crop.
         test, reference: (H, W) uint8, the same size.
         labels: defects on `test`.
+        false_calls: places of `test` to look at as at defects; they are none.
     """
     size = config.crop_size
     # Not asked where it cannot be so, which leaves the crops of runs without drawn defects as they were.
     drawn = config.drawn > 0 and reference is not None and rng.random() < config.drawn
-    around = _some_copper(rng, reference) if drawn and reference is not None else labels
+    around = _some_copper(rng, reference) if drawn and reference is not None else _looked_at(labels, false_calls)
     x, y = _corner(rng, around, test.shape[1], test.shape[0], size, config.near_defect)
     test_crop = _window(test, x, y, size)
     reference_crop = None if reference is None else _window(reference, x, y, size)
@@ -77,6 +83,10 @@ def sample_crop(
     if reference_crop is not None:
         reference_crop = _rescanned(rng, reference_crop, config.rescan)
     return _turned(Crop(test_crop, reference_crop, labels), int(rng.integers(8)))
+
+
+def _looked_at(labels: Detections, false_calls: Detections | None) -> Detections:
+    return labels if not false_calls else Detections.concatenate([labels, false_calls])
 
 
 def _corner(

@@ -68,11 +68,26 @@ class ImageCache:
         return images
 
 
-def epoch_order(pairs: int, config: TrainConfig, epoch: int) -> npt.NDArray[np.int64]:
-    """Indices of the pairs of one epoch, shuffled: each pair `crops_per_pair` times, in whole batches."""
+def epoch_order(pairs: int, config: TrainConfig, epoch: int, parts: Sequence[int] = ()) -> npt.NDArray[np.int64]:
+    """Indices of the pairs of one epoch, shuffled: each pair `crops_per_pair` times, in whole batches.
+
+    With `config.mix` an epoch is as long, but each data set gets its share of it, and the pairs of one data set come
+    equally often, to one more or less.
+
+    Args:
+        parts: for each pair, which data set it is of; with `config.mix` alone.
+    """
     rng = np.random.default_rng((config.seed, 1, epoch))
-    order = rng.permutation(np.tile(np.arange(pairs), config.crops_per_pair))
-    return np.resize(order, steps_per_epoch(pairs, config) * config.batch_size)
+    crops = steps_per_epoch(pairs, config) * config.batch_size
+    if not config.mix:
+        order = rng.permutation(np.tile(np.arange(pairs), config.crops_per_pair))
+        return np.resize(order, crops)
+    ends = np.rint(crops * np.cumsum(config.mix) / sum(config.mix)).astype(int)
+    members = [np.flatnonzero(np.asarray(parts) == part) for part in range(len(config.mix))]
+    counts = np.diff(ends, prepend=0)
+    return rng.permutation(
+        np.concatenate([np.resize(rng.permutation(of), count) for of, count in zip(members, counts, strict=True)])
+    )
 
 
 def make_batch(crops: Sequence[Crop]) -> Batch:
@@ -103,14 +118,16 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
     ahead: int = 0,
+    parts: Sequence[int] = (),
 ) -> Iterator[Batch]:
     """The batches of one epoch, for one of `world_size` processes.
 
     Args:
         ahead: so many batches are prepared in a thread while one trains. It pays beside a GPU; beside a network that
             computes on all cores of a CPU the thread only gets in the way.
+        parts: as for `epoch_order`.
     """
-    order = epoch_order(len(cache), config, epoch)
+    order = epoch_order(len(cache), config, epoch, parts)
     share = config.batch_size // world_size
 
     def prepare(step: int) -> Batch:
@@ -119,7 +136,8 @@ def batches(
         for position in range(start, start + share):
             index = int(order[position])
             rng = np.random.default_rng((config.seed, 2, epoch, position))
-            crops.append(sample_crop(rng, *cache[index], cache.pairs[index].labels, config))
+            pair = cache.pairs[index]
+            crops.append(sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls))
         return make_batch(crops)
 
     steps = range(steps_per_epoch(len(cache), config))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# What a run that starts from a trained model does otherwise: it has less to learn, and more to lose. Many of its pairs
+# are small crops.
+FINE_TUNING: dict[str, Any] = {"epochs": 4, "crops_per_pair": 12, "learning_rate": 1e-3, "warmup_steps": 50}
 
 
 class TrainConfig(BaseModel):
@@ -44,4 +48,9 @@ class TrainConfig(BaseModel):
         "auto", description="auto: bfloat16 where the processor or GPU computes in it, else float32"
     )
     validate_every: int = Field(4, ge=1, description="epochs between validations; the last is always validated")
+    init: str | None = Field(None, description="model that the weights were taken from; None: fresh weights")
+    init_sha256: str | None = Field(None, description="of its file")
+    mix: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
+        (), description="shares of the crops that come from each data set, where there are several"
+    )
     image_cache_mib: int = Field(1536, ge=0, description="memory for decoded images; beyond it they are decoded anew")

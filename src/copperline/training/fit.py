@@ -65,6 +65,7 @@ def fit(
     *,
     target_recall: float = 0.995,
     resume: Checkpoint | None = None,
+    init: Path | None = None,
     listeners: Sequence[Listener] = (),
 ) -> TrainedModel | None:
     """Trains on the split `train`, chooses the operating point on `val`; the split `test` is not looked at.
@@ -72,6 +73,10 @@ def fit(
     A data set of references alone (`read_golden`) is trained and validated on defects drawn into them.
 
     Joins the other processes if the environment names some (RANK, WORLD_SIZE); all but the main one get None.
+
+    Args:
+        target_recall: on validation, that the operating point aims at.
+        resume, init: see `train`.
 
     Raises:
         DataError: a split is missing.
@@ -96,8 +101,9 @@ def fit(
         validate=lambda network: curve_figures(network, validation_pairs, taxonomy),
         judge=judge,
         parity_pairs=validation_pairs,
+        parts=dataset.parts_of("train"),
     )
-    return carry_out(plan, config, folder, settings, resume=resume, listeners=listeners)
+    return carry_out(plan, config, folder, settings, resume=resume, init=init, listeners=listeners)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class TrainingPlan:
         validate: called when a validation is due; None: there is nothing to validate on.
         judge: gives the model's figures and operating point, given the trained network.
         parity_pairs: that the exported model is compared on.
+        parts: for each of `pairs`, which data set it is of, if there are several.
         refit_of: see `TrainedModel`.
     """
 
@@ -119,6 +126,7 @@ class TrainingPlan:
     validate: Validate | None
     judge: Callable[[Network], Evaluation]
     parity_pairs: Sequence[BoardPair]
+    parts: tuple[int, ...] = ()
     refit_of: str | None = None
 
 
@@ -129,6 +137,7 @@ def carry_out(
     settings: Settings,
     *,
     resume: Checkpoint | None,
+    init: Path | None,
     listeners: Sequence[Listener],
 ) -> TrainedModel | None:
     """Trains, judges, exports and compares; tracked in MLflow."""
@@ -151,6 +160,8 @@ def carry_out(
             world=world,
             threads=settings.cores,
             resume=resume,
+            init=init,
+            parts=plan.parts,
         )
         if run is None:
             return None

@@ -21,6 +21,7 @@ from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
 from copperline.training.distributed import World
 from copperline.training.ema import WeightAverage
+from copperline.training.initial import crops_to_measure, initial_network
 from copperline.training.precision import autocast_dtype
 from copperline.training.schedule import learning_rate, make_optimizer
 from copperline.yolo.loss import DetectionLoss, LossTerms, Targets
@@ -69,6 +70,8 @@ def train(
     world: World | None = None,
     threads: int = 1,
     resume: Checkpoint | None = None,
+    init: Path | None = None,
+    parts: tuple[int, ...] = (),
 ) -> TrainResult:
     """Trains a network and leaves a checkpoint in `folder` after every epoch.
 
@@ -77,9 +80,12 @@ def train(
         validate: called with the averaged network in eval mode, in the main process only.
         threads: CPU threads of this machine, shared by its processes.
         resume: goes on from there to the same result as without the interruption.
+        init: the model file that `config.init_sha256` names, to start from; a run that is resumed does not need it.
+        parts: for each of `pairs`, which data set it is of; with `config.mix` alone.
 
     Raises:
-        TrainingError: the loss is not finite, or `resume` does not fit.
+        TrainingError: the loss is not finite, or `resume` or `init` does not fit.
+        ModelError: `init` cannot be used.
     """
     world = world or World()
     device = world.device()
@@ -89,13 +95,19 @@ def train(
             f"expected a batch size divisible by {world.size} processes, found {config.batch_size}",
             fix="change --batch-size",
         )
-    state = _start(taxonomy, config, device, data_hash, resume)
+    if config.mix and len(config.mix) != len(set(parts)):
+        raise TrainingError(
+            f"expected shares of {len(set(parts)) or 'no'} data sets, found {len(config.mix)}",
+            fix="give one --mix for each --data",
+        )
     cache = ImageCache(pairs, config.image_cache_mib)
+    fresh = _fresh_network(config, taxonomy, cache, parts, init) if resume is None else None
+    state = _start(taxonomy, config, device, data_hash, resume, fresh)
     wrapped = world.wrap(state.network, device)
 
     while state.epoch < config.epochs:
         with _opencv_on_one_thread():
-            metrics = _train_epoch(wrapped, state, cache, config, world, device, listeners)
+            metrics = _train_epoch(wrapped, state, cache, config, world, device, listeners, parts)
         state.epoch += 1
         due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
         if world.is_main:
@@ -120,11 +132,28 @@ def _opencv_on_one_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _start(
-    taxonomy: Taxonomy, config: TrainConfig, device: torch.device, data_hash: str, resume: Checkpoint | None
-) -> _State:
+def _fresh_network(
+    config: TrainConfig, taxonomy: Taxonomy, cache: ImageCache, parts: tuple[int, ...], init: Path | None
+) -> Network:
+    """With fresh weights, or with those of the model that the run starts from."""
     torch.manual_seed(config.seed)
-    network = build_network(config.network, len(taxonomy))
+    if config.init_sha256 is None:
+        return build_network(config.network, len(taxonomy))
+    if init is None:
+        raise TrainingError(f"the run is to start from {config.init}, found no model", fix="name it with --init")
+    with _opencv_on_one_thread():
+        return initial_network(init, config, taxonomy, crops_to_measure(cache, config, parts)).train()
+
+
+def _start(
+    taxonomy: Taxonomy,
+    config: TrainConfig,
+    device: torch.device,
+    data_hash: str,
+    resume: Checkpoint | None,
+    fresh: Network | None,
+) -> _State:
+    network = build_network(config.network, len(taxonomy)) if fresh is None else fresh
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = _State(network, WeightAverage(network, config.ema_decay), make_optimizer(network, config))
     if resume is None:
@@ -165,6 +194,7 @@ def _train_epoch(
     world: World,
     device: torch.device,
     listeners: Sequence[Listener],
+    parts: tuple[int, ...],
 ) -> Metrics:
     steps = steps_per_epoch(len(cache), config)
     loss_of = DetectionLoss()
@@ -173,7 +203,13 @@ def _train_epoch(
     started = time.perf_counter()
     wrapped.train()
     prepared = batches(
-        cache, config, state.epoch, rank=world.rank, world_size=world.size, ahead=3 if device.type == "cuda" else 0
+        cache,
+        config,
+        state.epoch,
+        rank=world.rank,
+        world_size=world.size,
+        ahead=3 if device.type == "cuda" else 0,
+        parts=parts,
     )
     for i, batch in enumerate(prepared):
         step = state.epoch * steps + i

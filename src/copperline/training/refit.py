@@ -25,6 +25,7 @@ def refit(
     settings: Settings,
     *,
     resume: Checkpoint | None = None,
+    init: Path | None = None,
     listeners: Sequence[Listener] = (),
 ) -> TrainedModel | None:
     """Trains on the splits `train` and `val` together, with the settings of a finished run.
@@ -37,6 +38,7 @@ def refit(
             was opened with it; it is not trained on.
         chosen: the run's folder, which holds its checkpoint and its model.
         resume: a checkpoint of an interrupted refit.
+        init: the model that `chosen` started from, if it did: this run starts from it too.
 
     Raises:
         TrainingError: `chosen` did not finish, or was trained on other data; and see `fit`.
@@ -71,9 +73,10 @@ def refit(
         validate=None,
         judge=judge,
         parity_pairs=validation_pairs,
+        parts=together.parts_of("train"),
         refit_of=chosen.name,
     )
-    return carry_out(plan, finished.config, folder, settings, resume=resume, listeners=listeners)
+    return carry_out(plan, finished.config, folder, settings, resume=resume, init=init, listeners=listeners)
 
 
 def all_trained_on(dataset: BoardDataset) -> BoardDataset:
@@ -87,8 +90,10 @@ def all_trained_on(dataset: BoardDataset) -> BoardDataset:
 
 def _hashes(dataset: BoardDataset) -> set[str]:
     """Of the data set as it is, and without the boards that no training looks at."""
-    learned = tuple(pair for pair in dataset if pair.split != "test")
-    return {data_hash(dataset), data_hash(replace(dataset, pairs=learned))}
+    kept = [i for i, pair in enumerate(dataset) if pair.split != "test"]
+    pairs = tuple(dataset.pairs[i] for i in kept)
+    parts = tuple(dataset.parts[i] for i in kept) if dataset.parts else ()
+    return {data_hash(dataset), data_hash(replace(dataset, pairs=pairs, parts=parts))}
 
 
 def _trained_network(finished: Checkpoint) -> Network:

@@ -41,7 +41,7 @@ def tracked_run(settings: Settings, config: TrainConfig, facts: Mapping[str, str
     experiment = mlflow_store.experiment_id(client, settings, EXPERIMENT)
     with mlflow_store.store_errors(settings):
         run_id = client.create_run(experiment, tags=dict(facts)).info.run_id
-        for name, value in config.model_dump().items():
+        for name, value in config.model_dump(exclude_none=True).items():
             client.log_param(run_id, name, value)
     status = "FAILED"
     try:

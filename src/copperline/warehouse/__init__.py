@@ -13,13 +13,40 @@ from copperline.warehouse.boards import (
     InspectionTrace,
     boards_query,
     detections_of,
+    find_inspection,
     inspection_detections,
     list_boards,
     trace_board,
 )
 from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
 from copperline.warehouse.failures import place
+from copperline.warehouse.golden_references import (
+    NewReference,
+    ReferenceRecord,
+    add_reference,
+    current_reference,
+    get_reference,
+    list_references,
+    retire_reference,
+)
+from copperline.warehouse.inspection_list import (
+    InspectionFilter,
+    InspectionPage,
+    PageEnd,
+    list_inspections,
+    read_inspections,
+)
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
+from copperline.warehouse.line_results import (
+    BoardTold,
+    Event,
+    LineResult,
+    RequestKey,
+    Written,
+    add_event,
+    answered_request,
+    write_line_results,
+)
 from copperline.warehouse.model_pairs import BoardCalls, ModelPairs, boards_of_two_models
 from copperline.warehouse.plant import (
     BoardCounts,
@@ -58,6 +85,13 @@ from copperline.warehouse.reviews import Judgement, record_disposition, record_d
 from copperline.warehouse.schema import SCHEMA_VERSION
 from copperline.warehouse.simulated import simulate_metadata, simulated_time
 from copperline.warehouse.sql import Predict, Result, format_value, json_value, run_sql
+from copperline.warehouse.stations import (
+    CLOCK_TOLERANCE,
+    StationRow,
+    last_hour_query,
+    list_stations,
+    newest_inspection,
+)
 from copperline.warehouse.tallies import differences, rebuild_derived
 from copperline.warehouse.writer import (
     write_boards,
@@ -67,6 +101,7 @@ from copperline.warehouse.writer import (
 )
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "HOUR",
     "SCHEMA_VERSION",
     "BoardCalls",
@@ -74,21 +109,35 @@ __all__ = [
     "BoardFilter",
     "BoardRecord",
     "BoardRow",
+    "BoardTold",
     "BoardTrace",
     "DefectCounts",
     "DetectionRow",
     "DispositionRow",
+    "Event",
     "Extent",
+    "InspectionFilter",
+    "InspectionPage",
     "InspectionRecord",
     "InspectionTrace",
     "Judgement",
     "LabeledBoard",
+    "LineResult",
     "ModelPairs",
     "ModelVersionKey",
+    "NewReference",
+    "PageEnd",
     "Predict",
     "Queue",
+    "ReferenceRecord",
+    "RequestKey",
     "Result",
     "ReviewProgress",
+    "StationRow",
+    "Written",
+    "add_event",
+    "add_reference",
+    "answered_request",
     "boards_by",
     "boards_of_two_models",
     "boards_query",
@@ -96,12 +145,15 @@ __all__ = [
     "count_boards",
     "count_defects",
     "count_values",
+    "current_reference",
     "defects_by",
     "detections_of",
     "differences",
     "extent",
+    "find_inspection",
     "format_value",
     "full_hour",
+    "get_reference",
     "histograms_by",
     "hours_span",
     "inference_id_for",
@@ -110,8 +162,13 @@ __all__ = [
     "json_value",
     "judgements_query",
     "label_text",
+    "last_hour_query",
     "lines_counts",
     "list_boards",
+    "list_inspections",
+    "list_references",
+    "list_stations",
+    "newest_inspection",
     "next_for_review",
     "normalised_boxes",
     "open_warehouse",
@@ -120,10 +177,12 @@ __all__ = [
     "place",
     "plant_counts",
     "queue_query",
+    "read_inspections",
     "read_transaction",
     "rebuild_derived",
     "record_disposition",
     "record_dispositions",
+    "retire_reference",
     "review_progress",
     "run_sql",
     "shared_judgements",
@@ -135,5 +194,6 @@ __all__ = [
     "write_inspection",
     "write_inspections",
     "write_labeled_boards",
+    "write_line_results",
     "write_transaction",
 ]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, and_, exists, func, select, true
 
-from copperline.errors import WarehouseError
+from copperline.errors import NotFoundError
 from copperline.taxonomy import Call, Disposition
 from copperline.warehouse.board_filter import BoardFilter
 from copperline.warehouse.derived_tables import board_states, hourly_boards, hourly_defects
@@ -41,6 +41,7 @@ class BoardRow:
     reference_path: str | None
     registration_score: float | None
     station_id: str
+    conditioning: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class DetectionRow:
 
 @dataclass(frozen=True, slots=True)
 class DispositionRow:
-    """What somebody decided; `inference_id` None: of the whole board."""
+    """What somebody decided; `inference_id` None: of the whole board. For `corrected_class` and `box` see Judgement."""
 
     disposition_id: str
     inspection_id: str
@@ -69,6 +70,8 @@ class DispositionRow:
     reviewer: str
     decided_at: datetime
     note: str | None
+    corrected_class: str | None
+    box: tuple[float, float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,10 @@ class InspectionTrace:
     latency_ms: float
     brightness: float | None
     contrast: float | None
+    width: int | None
+    height: int | None
+    reference_id: str | None
+    conditioning: str | None
     verdict: str | None
     detections: tuple[DetectionRow, ...]
     dispositions: tuple[DispositionRow, ...]
@@ -162,31 +169,15 @@ def board_rows(engine: Engine, query: Select[Any]) -> tuple[BoardRow, ...]:
 
 
 def trace_board(engine: Engine, board_id: str) -> BoardTrace:
-    """All that is known of a board; raises WarehouseError if it was never inspected."""
-    of_board = inspections.c.board_id == board_id
-    these = select(inspections.c.inspection_id).where(of_board)
-    verdict = inspection_verdicts(dispositions.c.inspection_id.in_(these))
-    names = [n for n in InspectionTrace.__dataclass_fields__ if n not in ("detections", "dispositions", "verdict")]
-    query = (
-        select(*(inspections.c[name] for name in names), verdict.c.verdict)
-        .outerjoin(verdict, verdict.c.inspection_id == inspections.c.inspection_id)
-        .where(of_board)
-        .order_by(inspections.c.inspected_at.desc(), inspections.c.inspection_id.desc())
-    )
-    decided = select(dispositions).where(dispositions.c.inspection_id.in_(these)).order_by(dispositions.c.decided_at)
+    """All that is known of a board; raises NotFoundError if it was never inspected."""
     with read_transaction(engine) as connection:
-        rows = connection.execute(query).mappings().all()
-        if not rows:
-            raise WarehouseError(
+        found = inspection_traces(connection, inspections.c.board_id == board_id)
+        if not found:
+            raise NotFoundError(
                 f"expected an inspected board, found no {board_id!r}",
                 where=place(engine.url),
                 fix="give the board_id as in the table inspections",
             )
-        found = _detections(connection, these)
-        said = [
-            DispositionRow(**{**row, "disposition": Disposition(row["disposition"])})
-            for row in connection.execute(decided).mappings()
-        ]
         metadata = (
             connection.execute(select(pcb_metadata).where(pcb_metadata.c.board_id == board_id)).mappings().first()
         )
@@ -200,23 +191,57 @@ def trace_board(engine: Engine, board_id: str) -> BoardTrace:
         panel_id=known["panel_id"],
         manufacturing_date=known["manufacturing_date"],
         source=known["source"],
-        inspections=tuple(
-            InspectionTrace(
-                **{**row, "call": Call(row["call"])},
-                detections=tuple(d for d in found if d.inspection_id == row["inspection_id"]),
-                dispositions=tuple(s for s in said if s.inspection_id == row["inspection_id"]),
-            )
-            for row in rows
-        ),
+        inspections=found,
     )
 
 
+def inspection_traces(connection: Connection, which: ColumnElement[bool]) -> tuple[InspectionTrace, ...]:
+    """The latest first; `which` is a condition on the table inspections."""
+    these = select(inspections.c.inspection_id).where(which)
+    verdict = inspection_verdicts(dispositions.c.inspection_id.in_(these))
+    names = [n for n in InspectionTrace.__dataclass_fields__ if n not in ("detections", "dispositions", "verdict")]
+    query = (
+        select(*(inspections.c[name] for name in names), verdict.c.verdict)
+        .outerjoin(verdict, verdict.c.inspection_id == inspections.c.inspection_id)
+        .where(which)
+        .order_by(inspections.c.inspected_at.desc(), inspections.c.inspection_id.desc())
+    )
+    decided = select(dispositions).where(dispositions.c.inspection_id.in_(these)).order_by(dispositions.c.decided_at)
+    rows = connection.execute(query).mappings().all()
+    found: dict[str, list[DetectionRow]] = {row["inspection_id"]: [] for row in rows}
+    for detection in _detections(connection, these):
+        found[detection.inspection_id].append(detection)
+    said: dict[str, list[DispositionRow]] = {key: [] for key in found}
+    for decision in map(_disposition, connection.execute(decided).mappings()):
+        said[decision.inspection_id].append(decision)
+    return tuple(
+        InspectionTrace(
+            **{**row, "call": Call(row["call"])},
+            detections=tuple(found[row["inspection_id"]]),
+            dispositions=tuple(said[row["inspection_id"]]),
+        )
+        for row in rows
+    )
+
+
+def find_inspection(engine: Engine, inspection_id: str) -> tuple[BoardTrace, InspectionTrace]:
+    """An inspection, and its board; raises NotFoundError if there is no such inspection."""
+    with read_transaction(engine) as connection:
+        board_id = connection.execute(
+            select(inspections.c.board_id).where(inspections.c.inspection_id == inspection_id)
+        ).scalar_one_or_none()
+    if board_id is None:
+        raise NotFoundError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
+    board = trace_board(engine, board_id)
+    return board, next(i for i in board.inspections if i.inspection_id == inspection_id)
+
+
 def inspection_detections(engine: Engine, inspection_id: str) -> tuple[DetectionRow, ...]:
-    """The detections of one inspection, most confident first; raises WarehouseError if there is no such inspection."""
+    """The detections of one inspection, most confident first; raises NotFoundError if there is no such inspection."""
     this = select(inspections.c.inspection_id).where(inspections.c.inspection_id == inspection_id)
     with read_transaction(engine) as connection:
         if connection.execute(this).first() is None:
-            raise WarehouseError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
+            raise NotFoundError(f"expected a known inspection, found no {inspection_id!r}", where=place(engine.url))
         return _detections(connection, this)
 
 
@@ -251,6 +276,13 @@ def _detections(connection: Connection, these: Select[Any]) -> tuple[DetectionRo
         DetectionRow(key, of, name, float(confidence), (x, y, w, h), None if said is None else Disposition(said))
         for key, of, name, confidence, x, y, w, h, said in connection.execute(query)
     )
+
+
+def _disposition(row: RowMapping) -> DispositionRow:
+    x, y, width, height = (row[f"bbox_{name}"] for name in ("x_center", "y_center", "width", "height"))
+    kept = {name: row[name] for name in DispositionRow.__dataclass_fields__ if name not in ("disposition", "box")}
+    box = None if x is None else (x, y, width, height)
+    return DispositionRow(**kept, disposition=Disposition(row["disposition"]), box=box)
 
 
 def _board_rows(connection: Connection, query: Select[Any]) -> tuple[BoardRow, ...]:

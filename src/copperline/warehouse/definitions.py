@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    or_,
     select,
     true,
     union_all,
@@ -68,7 +69,8 @@ def states_definition(scoped: bool) -> Select[Any]:
         .where(defect_logs.c.inspection_id == latest.c.inspection_id)
         .scalar_subquery()
     )
-    waits = and_(latest.c.call != Call.PASS.value, now.c.verdict.is_(None))
+    # A missed defect makes the board bad, but says nothing of the call: its detections still wait to be judged.
+    waits = and_(latest.c.call != Call.PASS.value, or_(now.c.verdict.is_(None), now.c.calls_judged == 0))
     return (
         select(
             first.c.board_id,

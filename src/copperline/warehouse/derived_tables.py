@@ -38,7 +38,9 @@ board_states = Table(
     Column("defects", Integer, nullable=False, comment="Detections of the latest inspection"),
     Column("lowest_confidence", Double, comment="Of these detections; null: none"),
     Column("verdict", String(8), comment="GOOD or BAD, as review found at the latest inspection; null: not yet"),
-    Column("awaits_review", Integer, nullable=False, comment="1: called FAIL or WITHHELD and not reviewed yet"),
+    Column(
+        "awaits_review", Integer, nullable=False, comment="1: called FAIL or WITHHELD, and that call not reviewed yet"
+    ),
     Column("simulated", Integer, nullable=False, comment="1: line, product or times are made up"),
     Column("opportunities", Integer, comment="Defect opportunities of the board; null: unknown"),
     comment="One row for every inspected board: its first and its latest inspection, and what review found",
@@ -75,7 +77,7 @@ BOARD_COUNTS = {
     "failed": "Boards whose latest inspection was FAIL",
     "withheld": "Boards whose latest inspection was WITHHELD",
     "defects": "Detections of the latest inspections",
-    "awaiting_review": "Boards called FAIL or WITHHELD and not reviewed yet",
+    "awaiting_review": "Boards called FAIL or WITHHELD whose call is not reviewed yet",
     "reviewed_good": "Boards that review found good",
     "reviewed_bad": "Boards that review or a later test found bad",
     "false_call_boards": "Boards called FAIL that review found good",

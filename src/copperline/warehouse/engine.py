@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inse
 from sqlalchemy.exc import ArgumentError
 
 from copperline.errors import WarehouseError
+from copperline.warehouse.append_only import guard_append_only
 from copperline.warehouse.failures import place, warehouse_errors
 from copperline.warehouse.migration import OLDEST, migrate
 from copperline.warehouse.schema import SCHEMA_VERSION, schema_for
@@ -26,7 +27,7 @@ _WRITES = "copperline_writes"
 _WRITE_LOCK = 0x434F5050
 
 
-def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0) -> Engine:
+def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0, durable: bool = False) -> Engine:
     """Opens the warehouse at an SQLAlchemy URL and makes the tables that are missing.
 
     SQLite is put in WAL mode, so readers and the writer do not wait for each other; its folder is made if missing.
@@ -35,6 +36,8 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
         url: for example `sqlite:////var/lib/copperline/warehouse.db` or `postgresql+psycopg://user@host/plant`.
         read_only: nothing is made or changed, and the database refuses every write (SQLite, PostgreSQL).
         timeout_s: how long to wait for another process's write on SQLite.
+        durable: what is committed outlives a power failure on SQLite too, where each commit then takes a little
+            longer; for whoever gives up the only other copy of what was written.
 
     Raises:
         WarehouseError: the database cannot be reached, is not one, has another version's tables, or, with
@@ -44,6 +47,8 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
     where = place(parsed)
     with warehouse_errors(where):
         engine = _engine(parsed, where, read_only, timeout_s)
+        if durable and engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = FULL"))
         try:
             _check_schema(engine, where, read_only)
         except BaseException:
@@ -244,6 +249,7 @@ def _migrate(engine: Engine, where: str) -> None:
 def _create(engine: Engine, where: str) -> None:
     with _writing(engine) as connection:
         schema_for(engine.dialect.name).create_all(connection)
+        guard_append_only(connection)
         # Another process may have been faster; its row is as good as ours.
         if _installed_version(connection, where) is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION, installed_at=datetime.now(UTC)))

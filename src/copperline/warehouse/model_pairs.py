@@ -14,10 +14,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, and_, func, or_, select
 
-from copperline.taxonomy import Call, Disposition
+from copperline.taxonomy import Call
 from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.plant import statement_text
-from copperline.warehouse.tables import defect_logs, dispositions, inspections
+from copperline.warehouse.tables import dispositions, inspections
+from copperline.warehouse.verdicts import BAD, inspection_verdicts
 
 WINDOW = 20_000
 RowName = tuple[str, str]
@@ -34,8 +35,8 @@ class BoardCalls:
         first, second: the calls.
         first_inspection_id, second_inspection_id: of the two inspections.
         same_reference: whether both compared it with the same golden image, or both with none.
-        is_bad: what people or a later test decided: the board has a defect, or has none; None: not decided. Only
-            looked up where the calls differ.
+        is_bad: what people or a later test found, as `verdicts` defines it, where both inspections were reviewed the
+            later word: the board has a defect, or has none; None: not decided. Only looked up where the calls differ.
     """
 
     board_id: str
@@ -176,55 +177,25 @@ def _is(rows: FromClause, names: Sequence[RowName]) -> ColumnElement[bool]:
 
 
 def _decisions(connection: Connection, boards: Sequence[BoardCalls]) -> dict[str, tuple[datetime, bool]]:
-    """Inspection -> when it was decided whether its board is bad, and what; the latest decision counts.
-
-    Of the whole board: CONFIRMED says that the call was right, FALSE_CALL that the board is good, ESCAPE that it is
-    bad. Without such a decision, of single detections: one that is confirmed makes the board bad; if all are false
-    calls, it is good.
-    """
-    calls = {b.first_inspection_id: b.first for b in boards} | {b.second_inspection_id: b.second for b in boards}
-    whole: dict[str, tuple[datetime, bool]] = {}
-    parts: dict[str, dict[str, tuple[datetime, Disposition]]] = {}
-    for some in _chunks(list(calls)):
-        said = (
-            select(
-                dispositions.c.inspection_id,
-                dispositions.c.inference_id,
-                dispositions.c.disposition,
-                dispositions.c.decided_at,
-            )
-            .where(dispositions.c.inspection_id.in_(some))
-            .order_by(dispositions.c.decided_at, dispositions.c.disposition_id)
+    """Inspection -> when review last said something of it, and whether it found the board bad; see `verdicts`."""
+    keys = [key for board in boards for key in (board.first_inspection_id, board.second_inspection_id)]
+    found: dict[str, tuple[datetime, bool]] = {}
+    for some in _chunks(keys):
+        these = dispositions.c.inspection_id.in_(some)
+        verdicts = inspection_verdicts(these)
+        last = (
+            select(dispositions.c.inspection_id, func.max(dispositions.c.decided_at).label("at"))
+            .where(these)
+            .group_by(dispositions.c.inspection_id)
+            .subquery()
         )
-        for inspection_id, inference_id, disposition, at in connection.execute(said):
-            verdict = Disposition(disposition)
-            if inference_id is not None:
-                parts.setdefault(inspection_id, {})[inference_id] = (at, verdict)
-                continue
-            is_bad = _board_is_bad(verdict, calls[inspection_id])
-            if is_bad is not None:
-                whole[inspection_id] = (at, is_bad)
-    found = dict(whole)
-    for some in _chunks([key for key in parts if key not in whole]):
-        number = (
-            select(defect_logs.c.inspection_id, func.count())
-            .where(defect_logs.c.inspection_id.in_(some))
-            .group_by(defect_logs.c.inspection_id)
+        query = (
+            select(verdicts.c.inspection_id, verdicts.c.verdict, last.c.at)
+            .join(last, last.c.inspection_id == verdicts.c.inspection_id)
+            .where(verdicts.c.verdict.is_not(None))
         )
-        for inspection_id, detections in connection.execute(number):
-            judged = parts[inspection_id].values()
-            at = max(moment for moment, _ in judged)
-            if any(verdict is not Disposition.FALSE_CALL for _, verdict in judged):
-                found[inspection_id] = (at, True)
-            elif len(judged) == detections:
-                found[inspection_id] = (at, False)
+        found |= {key: (at, verdict == BAD) for key, verdict, at in connection.execute(query)}
     return found
-
-
-def _board_is_bad(disposition: Disposition, call: Call) -> bool | None:
-    if disposition is Disposition.CONFIRMED:
-        return None if call is Call.WITHHELD else call is Call.FAIL
-    return disposition is Disposition.ESCAPE
 
 
 def _with(board: BoardCalls, decided: dict[str, tuple[datetime, bool]]) -> BoardCalls:

@@ -25,11 +25,12 @@ def inspection_id_for(
     model_name: str,
     model_version: str,
     operating_point: str,
+    conditioning: str | None = None,
 ) -> str:
     """The id of an inspection: the same board, images, model and operating point always give the same.
 
-    So a run that is repeated after a crash adds nothing that is already there. `operating_point` is compared as
-    text: render its JSON always in the same way.
+    So a run that is repeated after a crash adds nothing that is already there. `operating_point` and `conditioning`
+    are compared as text: render their JSON always in the same way.
 
     >>> first = inspection_id_for("B1", "aa", None, "pcb-detector", "3", "{}")
     >>> first == inspection_id_for("B1", "aa", None, "pcb-detector", "3", "{}")
@@ -39,6 +40,8 @@ def inspection_id_for(
     """
     # A JSON list keeps the parts apart (`a`, `bc` is not `ab`, `c`) and null apart from the empty string.
     parts = [board_id, image_sha256, reference_sha256, model_name, model_version, operating_point]
+    if conditioning is not None:  # without one the id is what it was before there was any
+        parts.append(conditioning)
     return str(uuid.uuid5(_NAMESPACE, json.dumps(parts)))
 
 
@@ -61,6 +64,8 @@ class InspectionRecord:
         width, height: of the test image in pixels, which the boxes are in.
         detections: those that passed the operating point.
         brightness, contrast: mean and standard deviation of the test image's grey levels, 0-255; None: not measured.
+        reference_id: of the golden library; None: no reference, or one from outside the library.
+        conditioning: JSON text of the recipe that both images went through; None: none.
 
     Raises:
         ValueError: for a time without its zone, a size that is not positive or a figure that is not finite.
@@ -85,6 +90,8 @@ class InspectionRecord:
     detections: Detections
     brightness: float | None = None
     contrast: float | None = None
+    reference_id: str | None = None
+    conditioning: str | None = None
 
     def __post_init__(self) -> None:
         if self.inspected_at.utcoffset() is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, ScalarSelect, Select, and_, distinct, exists, func, select
+from sqlalchemy import ColumnElement, Engine, ScalarSelect, Select, and_, distinct, exists, func, not_, or_, select
 
 from copperline.taxonomy import Call
 from copperline.warehouse.board_filter import HOUR, BoardFilter, within
@@ -17,6 +17,7 @@ from copperline.warehouse.derived_tables import board_states, hourly_boards
 from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.plant import boards_by
 from copperline.warehouse.tables import dispositions, inspections
+from copperline.warehouse.verdicts import MISSED_DEFECT
 
 # A day of production: a sample of everything would be a sort of everything.
 AUDIT_HOURS = 24
@@ -111,7 +112,10 @@ def review_progress(engine: Engine, chosen: BoardFilter) -> ReviewProgress:
 
 
 def judgements_query(chosen: BoardFilter) -> Select[Any]:
-    """What reviewers decided in the period of things that two or more of them judged, the latest last."""
+    """What reviewers decided in the period of things that two or more of them judged, the latest last.
+
+    A missed defect of a board that was not passed is no opinion on its call, so it is left out.
+    """
     several = (
         select(dispositions.c.inspection_id)
         .where(_decided_in(chosen))
@@ -125,7 +129,12 @@ def judgements_query(chosen: BoardFilter) -> Select[Any]:
             dispositions.c.reviewer,
             dispositions.c.disposition,
         )
-        .where(dispositions.c.inspection_id.in_(several), _decided_in(chosen))
+        .join(inspections, inspections.c.inspection_id == dispositions.c.inspection_id)
+        .where(
+            dispositions.c.inspection_id.in_(several),
+            _decided_in(chosen),
+            or_(inspections.c.call == Call.PASS.value, not_(MISSED_DEFECT)),
+        )
         .order_by(dispositions.c.decided_at, dispositions.c.disposition_id)
     )
 

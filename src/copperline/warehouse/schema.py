@@ -7,11 +7,18 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Index, MetaData, Table
 
 from copperline.warehouse.derived_tables import BY_DAY, board_states
+from copperline.warehouse.line_tables import (
+    alerts,
+    audit_log,
+    deliveries,
+    golden_references,
+    inspection_requests,
+)
 from copperline.warehouse.tables import defect_logs, dispositions, inspections, metadata, pcb_metadata
 
 # Raised by one for every change of a table; kept in the database in `copperline_schema_version`. migration.py has the
 # steps from older ones.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 DERIVED = (board_states, *BY_DAY, *BY_DAY.values())
 
@@ -23,6 +30,11 @@ INDEXES: dict[str, tuple[Table, tuple[str, ...]]] = {
     "ix_dispositions_inspection_id": (dispositions, ("inspection_id",)),
     "ix_dispositions_decided_at": (dispositions, ("decided_at",)),
     "ix_pcb_metadata_factory_line_id": (pcb_metadata, ("factory_line_id",)),
+    "ix_golden_references_product": (golden_references, ("product_type", "revision", "version")),
+    "ix_inspection_requests_received_at": (inspection_requests, ("received_at",)),
+    "ix_deliveries_due": (deliveries, ("sink", "status", "next_attempt_at")),
+    "ix_alerts_key": (alerts, ("alert_key", "closed_at")),
+    "ix_audit_log_at": (audit_log, ("at",)),
     "ix_board_states_hour": (board_states, ("hour",)),
     "ix_board_states_queue": (board_states, ("awaits_review", "call", "lowest_confidence")),
 }
@@ -40,7 +52,7 @@ def schema_for(dialect_name: str) -> MetaData:
     statement of its own: more than a hundred round trips.
 
     >>> len(schema_for("sqlite").tables["inspections"].indexes), len(schema_for("snowflake").tables)
-    (2, 13)
+    (2, 21)
     """
     schema = MetaData()
     for table in metadata.sorted_tables:

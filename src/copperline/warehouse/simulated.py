@@ -18,6 +18,9 @@ PRODUCTS = {
     "LINE-4": ("Network switch", "Power supply"),
 }
 
+# Of a board, for DPMO.
+OPPORTUNITIES = {"Motor controller": 1_450, "Network switch": 2_100, "Power supply": 820, "Sensor hub": 610}
+
 PANELS_PER_DAY = 24
 
 

@@ -103,6 +103,10 @@ inspections = Table(
     Column("latency_ms", Double, nullable=False, comment="Milliseconds from image to call"),
     Column("brightness", Double, comment="Mean grey level of the test image, 0-255; null: not measured"),
     Column("contrast", Double, comment="Standard deviation of the test image's grey levels; null: not measured"),
+    Column("width", Integer, comment="Of the test image, px; null: not recorded"),
+    Column("height", Integer, comment="Of the test image, px; null: not recorded"),
+    Column("reference_id", ID, comment="Golden reference of the library; null: none, or one from outside it"),
+    Column("conditioning", Text, comment="JSON: how both images were brought to the model's form; null: as they were"),
     comment="One row for every inspected board, the good ones too",
 )
 
@@ -147,9 +151,19 @@ dispositions = Table(
     Column("disposition_id", ID, primary_key=True, comment="UUID"),
     Column("inspection_id", ID, ForeignKey("inspections.inspection_id"), nullable=False, comment="What was judged"),
     Column("inference_id", ID, ForeignKey("defect_logs.inference_id"), comment="One detection; null: the whole board"),
-    Column("disposition", String(16), nullable=False, comment="CONFIRMED, FALSE_CALL or ESCAPE"),
+    Column(
+        "disposition",
+        String(16),
+        nullable=False,
+        comment="CONFIRMED, FALSE_CALL or ESCAPE, with a box: a missed defect",
+    ),
     Column("reviewer", NAME, nullable=False, comment="Who judged"),
     Column("decided_at", UtcDateTime, nullable=False, comment="UTC; the latest counts"),
     Column("note", Text, comment="In the reviewer's words"),
+    Column("corrected_class", NAME, comment="What the defect really is; null: as detected"),
+    Column("bbox_x_center", Double, comment="Where it really is, / image width; null: as detected, or not said"),
+    Column("bbox_y_center", Double, comment="/ image height"),
+    Column("bbox_width", Double, comment="/ image width"),
+    Column("bbox_height", Double, comment="/ image height"),
     comment="What people decided of machine calls; rows are only ever added",
 )

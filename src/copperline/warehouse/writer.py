@@ -26,6 +26,7 @@ from copperline.warehouse.tables import defect_logs, inspections, pcb_labeled_da
 from copperline.warehouse.tallies import kept
 
 Record = TypeVar("Record")
+Answer = TypeVar("Answer")
 Row = dict[str, Any]
 
 # Well below the number of parameters that any of the databases takes in one statement.
@@ -62,7 +63,7 @@ def write_inspections(
         WarehouseError: as `write_inspection`.
     """
     return sum(
-        _write_looking_again(engine, partial(_add_inspections, records=batch, taxonomy=taxonomy))
+        write_looking_again(engine, partial(_add_inspections, records=batch, taxonomy=taxonomy))
         for batch in _batches(records, boards_per_transaction)
     )
 
@@ -73,17 +74,16 @@ def write_boards(engine: Engine, boards: Iterable[BoardRecord]) -> int:
     A row that is there is corrected, but keeps its `created_at`; simulated metadata never replaces real.
     """
     return sum(
-        _write_looking_again(engine, partial(_merge_boards, boards=batch))
-        for batch in _batches(boards, _KEYS_PER_QUERY)
+        write_looking_again(engine, partial(_merge_boards, boards=batch)) for batch in _batches(boards, _KEYS_PER_QUERY)
     )
 
 
 def write_labeled_boards(engine: Engine, boards: Iterable[LabeledBoard]) -> int:
     """Adds or replaces labelled boards by file name, and returns how many. The images of 50 are in memory at once."""
-    return sum(_write_looking_again(engine, partial(_replace_labeled, boards=batch)) for batch in _batches(boards, 50))
+    return sum(write_looking_again(engine, partial(_replace_labeled, boards=batch)) for batch in _batches(boards, 50))
 
 
-def _write_looking_again(engine: Engine, write: Callable[[Connection], int]) -> int:
+def write_looking_again(engine: Engine, write: Callable[[Connection], Answer]) -> Answer:
     """Runs `write` in a transaction; once more if another process has added the same key in between."""
     try:
         with write_transaction(engine) as connection:
@@ -106,15 +106,20 @@ def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
 def _add_inspections(connection: Connection, records: Sequence[InspectionRecord], taxonomy: Taxonomy) -> int:
     # The first of equal ids in the batch counts, as the first in the table does.
     wanted = {record.inspection_id: record for record in reversed(records)}
-    there = _present(connection, inspections.c.inspection_id, list(wanted))
+    there = present(connection, inspections.c.inspection_id, list(wanted))
     new = [record for key, record in wanted.items() if key not in there]
-    defects = [row for record in new for row in _defect_rows(record, taxonomy)]
     if new:
         with kept(connection, sorted({record.board_id for record in new})):
-            connection.execute(insert(inspections), [_inspection_row(record) for record in new])
-            if defects:
-                connection.execute(insert(defect_logs), defects)
+            insert_inspections(connection, new, taxonomy)
     return len(new)
+
+
+def insert_inspections(connection: Connection, new: Sequence[InspectionRecord], taxonomy: Taxonomy) -> None:
+    """Adds inspections that are not there, with their detections; the caller keeps the counts (`kept`)."""
+    defects = [row for record in new for row in _defect_rows(record, taxonomy)]
+    connection.execute(insert(inspections), [_inspection_row(record) for record in new])
+    if defects:
+        connection.execute(insert(defect_logs), defects)
 
 
 def _inspection_row(record: InspectionRecord) -> Row:
@@ -158,7 +163,7 @@ def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
     for board in boards:  # the last of equal ids counts, here too no simulated one over a real one
         if board.source == "real" or rows.get(board.board_id, {}).get("source") != "real":
             rows[board.board_id] = asdict(board)
-    sources = _present(connection, pcb_metadata.c.board_id, list(rows), value=pcb_metadata.c.source)
+    sources = present(connection, pcb_metadata.c.board_id, list(rows), value=pcb_metadata.c.source)
     added = [row for key, row in rows.items() if key not in sources]
     unchanged = ("board_id", "created_at")
     changed = [
@@ -184,7 +189,7 @@ def _replace_labeled(connection: Connection, boards: Sequence[LabeledBoard]) -> 
     return len(rows)
 
 
-def _present(
+def present(
     connection: Connection, key: Column[str], wanted: Sequence[str], value: Column[Any] | None = None
 ) -> Mapping[str, Any]:
     """Those of `wanted` that are in the key's table, each with its `value` (or itself)."""

@@ -1,1 +1,1 @@
-"""What the doors (command line, dashboard, later the service) do with several packages at once."""
+"""What the doors (command line, dashboard, service) do with several packages at once."""

@@ -9,13 +9,15 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from copperline.data import SavedDataset, Split, load_saved, saved_dataset
+from copperline.data.store import DATASET_FILE
 from copperline.errors import DataError, ModelError
 from copperline.evaluation import PairedComparison, compare_paired, predict_pairs
 from copperline.files import atomic_file
 from copperline.inspection import Detector
-from copperline.registry import CatalogueEntry, ModelCard, file_sha256
+from copperline.registry import CatalogueEntry, ModelCard, catalogue, file_sha256
 from copperline.runtime import OnnxModel
 from copperline.settings import Settings
+from copperline.workflows.training import DATA_HASHES
 from copperline.workspace import Workspace
 
 FOLDER = "comparisons"
@@ -65,19 +67,38 @@ class KeptComparison(BaseModel):
         return self.model_copy(update={"first": self.second, "second": self.first, "result": self.result.reversed()})
 
 
-def imported_datasets(settings: Settings) -> tuple[tuple[SavedDataset, ...], tuple[DataError, ...]]:
-    """The data sets in the workspace by name, and what is wrong with those that cannot be read."""
-    folder = Workspace(settings).datasets
-    readable: list[SavedDataset] = []
-    faults: list[DataError] = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith(".") or not path.is_dir():
-            continue
-        try:
-            readable.append(saved_dataset(path))
-        except DataError as fault:
-            faults.append(fault)
-    return tuple(readable), tuple(faults)
+def find_model(settings: Settings, name: str) -> CatalogueEntry:
+    """The registered version, alias or shipped model of this name; raises ModelError if there is none or it is damaged.
+
+    A file by its path is refused: a comparison is kept under what the registry knows of a model.
+    """
+    found = catalogue(settings)
+    entry = found.get(name) or found.with_alias(name)
+    if entry is None:
+        have = ", ".join(", ".join((each.key, *each.aliases)) for each in found.entries)
+        raise ModelError(f"expected a registered or shipped model, found no {name!r}; there are {have}", fix="name one")
+    if entry.fault is not None:
+        raise entry.fault
+    return entry
+
+
+def find_dataset(settings: Settings, named: Path, split: Split) -> SavedDataset:
+    """The imported data set of this name or folder; raises DataError if it is none, or has no boards in `split`."""
+    folder = Workspace(settings).dataset(named)
+    if not (folder / DATASET_FILE).is_file():
+        raise DataError(
+            "expected an imported data set, whose content is known by its hash, found none",
+            where=folder,
+            fix=f"copperline data import {folder}",
+        )
+    found = saved_dataset(folder)
+    if split not in found.boards:
+        raise DataError(
+            f"expected boards in split {split!r}, found only {', '.join(found.boards)}",
+            where=folder,
+            fix="choose another --split",
+        )
+    return found
 
 
 def compare_models(
@@ -171,7 +192,10 @@ def seen_before(card: ModelCard | None, dataset: SavedDataset, split: Split) -> 
 
     A clause that goes on after the model's name.
     """
-    if card is None or card.data_hash != dataset.data_hash or split == "test":
+    if card is None or split == "test":
+        return None
+    several = card.training.get(DATA_HASHES)
+    if dataset.data_hash not in (card.data_hash, *(several if isinstance(several, list) else ())):
         return None
     return "was trained on these boards" if split == "train" else "had its operating point chosen on these boards"
 

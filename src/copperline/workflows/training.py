@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
 from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
 from copperline.inspection import Detector
-from copperline.registry import CHALLENGER, CHAMPION, Baseline, ModelCard, ModelVersion, Registry, SplitCard
+from copperline.registry import (
+    CHALLENGER,
+    CHAMPION,
+    Baseline,
+    ModelCard,
+    ModelVersion,
+    Registry,
+    SplitCard,
+    resolve_model,
+)
 from copperline.registry.card_figures import BY_CLASS, BY_SPLIT, INTERVALS
 from copperline.settings import Settings
-from copperline.training import TrainedModel, all_trained_on, is_golden_only
+from copperline.taxonomy import Taxonomy
+from copperline.training import InitialModel, TrainConfig, TrainedModel, all_trained_on, is_golden_only
 from copperline.training.fit import validation_pairs_of
 from copperline.workflows.baselining import NOT_SEEN, SEEN, measure_baseline
 
+# In the card's training settings, where there are several data sets.
+DATA_HASHES = "data_hashes"
 LIMITATIONS: tuple[str, ...] = (
     "Measured on scans like those it was trained on; conditions of another camera are not measured.",
     "Without a reference it works on the test image alone, and finds less.",
@@ -33,8 +47,24 @@ REFIT = (
 )
 
 
+def initial_model(settings: Settings, name: str, taxonomy: Taxonomy) -> InitialModel:
+    """The model that a run is to start from, by the name that `resolve_model` knows.
+
+    Raises:
+        ModelError: there is no such model, or its file cannot be used.
+        TrainingError: its classes are not those of `taxonomy`.
+    """
+    resolved = resolve_model(settings, name)
+    return InitialModel.of(f"{resolved.name} {resolved.version}", resolved.path, taxonomy)
+
+
 def register_model(
-    trained: TrainedModel, dataset: BoardDataset, settings: Settings, *, test: Evaluation | None = None
+    trained: TrainedModel,
+    dataset: BoardDataset,
+    settings: Settings,
+    *,
+    test: Evaluation | None = None,
+    data_hashes: Sequence[str] = (),
 ) -> ModelVersion:
     """Registers a model that passed the parity gate, with its card.
 
@@ -43,11 +73,14 @@ def register_model(
 
     Args:
         test: figures on the test split, if they were measured.
+        data_hashes: of the data sets that `dataset` was put together from, as they were saved; none: it is one.
     """
     registry = Registry(settings)
     has_champion = any(CHAMPION in version.aliases for version in registry.versions())
     card = model_card(trained, dataset, settings, test)
     card = card.model_copy(update={"baseline": validation_baseline(trained, dataset, settings)})
+    if data_hashes:
+        card = card.model_copy(update={"training": {**card.training, DATA_HASHES: list(data_hashes)}})
     return registry.register(trained.path, card, run_id=trained.run_id, alias=CHALLENGER if has_champion else CHAMPION)
 
 
@@ -78,12 +111,18 @@ def model_card(trained: TrainedModel, dataset: BoardDataset, settings: Settings,
         data_hash=trained.info.data_hash,
         splits=splits,
         seed=trained.config.seed,
-        training=trained.config.model_dump(exclude={"seed"}),
+        training=_settings_of(trained.config),
         metrics=_metrics(trained, test, golden_only=is_golden_only(dataset)),
         operating_point=trained.info.operating_point,
         limitations=_limitations(trained, golden_only=is_golden_only(dataset)),
         parity=trained.parity,
     )
+
+
+def _settings_of(config: TrainConfig) -> dict[str, JsonValue]:
+    """Without what a run from fresh weights on one data set has not."""
+    settings: dict[str, JsonValue] = config.model_dump(mode="json", exclude={"seed"}, exclude_none=True)
+    return settings if config.mix else {name: value for name, value in settings.items() if name != "mix"}
 
 
 def _metrics(trained: TrainedModel, test: Evaluation | None, *, golden_only: bool) -> dict[str, JsonValue]:

@@ -18,6 +18,7 @@ words AS (
         d.inspection_id,
         (SELECT p.disposition FROM dispositions p
          WHERE p.inspection_id = d.inspection_id AND (p.inference_id IS NULL OR p.inference_id = d.inference_id)
+         AND NOT (p.inference_id IS NULL AND p.disposition = 'ESCAPE' AND p.bbox_x_center IS NOT NULL)
          ORDER BY p.decided_at DESC, p.disposition_id DESC LIMIT 1) AS word
     FROM defect_logs d
 ),
@@ -28,6 +29,11 @@ judged AS (
         (SELECT p.disposition FROM dispositions p
          WHERE p.inspection_id = i.inspection_id AND p.inference_id IS NULL
          ORDER BY p.decided_at DESC, p.disposition_id DESC LIMIT 1) AS whole,
+        (SELECT p.disposition FROM dispositions p
+         WHERE p.inspection_id = i.inspection_id AND p.inference_id IS NULL AND (p.disposition = 'FALSE_CALL'
+         OR (p.disposition = 'ESCAPE' AND p.bbox_x_center IS NOT NULL))
+         ORDER BY p.decided_at DESC, p.disposition_id DESC LIMIT 1) IS 'ESCAPE' AS missed,
+        (SELECT COUNT(*) FROM words w WHERE w.inspection_id = i.inspection_id AND word IS NOT NULL) AS judged,
         (SELECT COUNT(*) FROM words w WHERE w.inspection_id = i.inspection_id) AS detections,
         (SELECT COUNT(*) FROM words w WHERE w.inspection_id = i.inspection_id AND word = 'CONFIRMED') AS confirmed,
         (SELECT COUNT(*) FROM words w WHERE w.inspection_id = i.inspection_id AND word = 'FALSE_CALL') AS false_calls
@@ -37,6 +43,7 @@ verdicts AS (
     SELECT *, CASE
         WHEN whole = 'ESCAPE' THEN 'BAD'
         WHEN call = 'PASS' THEN CASE WHEN whole IS NOT NULL THEN 'GOOD' END
+        WHEN missed THEN 'BAD'
         WHEN confirmed > 0 THEN 'BAD'
         WHEN detections > 0 THEN CASE WHEN false_calls = detections THEN 'GOOD' END
         WHEN whole = 'FALSE_CALL' THEN 'GOOD'
@@ -48,7 +55,9 @@ seen AS (
     SELECT
         b.*,
         f.call AS first_call, f.verdict AS first_verdict,
-        l.call AS call, l.verdict AS verdict, l.detections, l.confirmed, l.false_calls
+        l.call AS call, l.verdict AS verdict, l.detections, l.confirmed, l.false_calls,
+        -- What was missed says nothing of what was called.
+        l.verdict IS NULL OR (l.detections > 0 AND l.judged = l.false_calls AND l.judged < l.detections) AS waits
     FROM boards b
     JOIN verdicts f ON f.inspection_id = b.first_id
     JOIN verdicts l ON l.inspection_id = b.latest_id
@@ -57,7 +66,7 @@ seen AS (
 SELECT
     COUNT(*) AS boards,
     (SELECT COUNT(*) FROM inspections i JOIN seen s ON s.board_id = i.board_id) AS inspections,
-    SUM(call <> 'PASS' AND verdict IS NULL) AS awaiting,
+    SUM(call <> 'PASS' AND waits) AS awaiting,
     SUM(source = 'simulated') AS simulated,
     SUM(first_call = 'PASS') AS first_passed,
     SUM(CASE WHEN first_call = 'PASS' THEN first_verdict IS NOT 'BAD' ELSE first_verdict IS 'GOOD' END) AS first_good,

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 

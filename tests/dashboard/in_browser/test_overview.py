@@ -19,8 +19,6 @@ from copperline.settings import Settings
 from copperline.taxonomy import DEEPPCB, Call
 from copperline.warehouse import InspectionRecord, open_warehouse, write_inspection
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Figures = Callable[..., dict[str, Any]]
 Sql = Callable[..., list[tuple[Any, ...]]]
 

@@ -10,8 +10,6 @@ import pytest
 
 from copperline.quality import Subgroup, p_chart, u_chart
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Sql = Callable[..., list[tuple[Any, ...]]]
 BY_DAY = """
     SELECT COALESCE(m.factory_line_id, ''), substr(i.inspected_at, 1, 10), COUNT(*), SUM(i.call = 'FAIL'),

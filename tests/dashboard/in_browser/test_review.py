@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 Figures = Callable[..., dict[str, Any]]
 Sql = Callable[..., list[tuple[Any, ...]]]
 REVIEW = "/review?period=All+time"
@@ -173,6 +171,122 @@ def test_an_audit_finds_an_escape(at_review: Any, decided: Any, figures: Figures
     press(page, "y", passed)
     assert decided()[-1][:3] == (passed, None, "CONFIRMED")
     assert figures()["good"] == after["good"] + 1
+
+
+def corrected(sql: Sql, board: str) -> list[tuple[Any, ...]]:
+    return sql(
+        "SELECT p.inference_id, p.disposition, p.corrected_class, p.bbox_x_center, p.bbox_y_center, p.bbox_width, "
+        "p.bbox_height FROM dispositions p JOIN inspections i ON i.inspection_id = p.inspection_id "
+        "WHERE p.reviewer = 'eve' AND i.board_id = :board ORDER BY p.decided_at",
+        board=board,
+    )
+
+
+def test_a_defect_of_another_class_is_typed_and_no_letter_is_a_decision(
+    at_review: Any, ready: Any, sql: Sql, decided: Any
+) -> None:
+    page = at_review()
+    board, before = board_on(page), decided()
+    page.get_by_test_id("stButtonGroup").first.get_by_text("another class", exact=True).click()
+    choose = page.get_by_role("combobox", name="It is")
+    choose.wait_for()
+    ready(page)
+    names = sql(
+        "SELECT d.inference_id, d.detected_class FROM defect_logs d JOIN inspections i "
+        "ON i.inspection_id = d.inspection_id WHERE i.board_id = :board ORDER BY d.confidence_score DESC, 1",
+        board=board,
+    )
+    (inference, detected), really = names[0], "spur" if names[0][1] != "spur" else "short"
+    choose.click()
+    page.keyboard.type(really)  # s, n, y and e among its letters are keys of the page
+    page.get_by_role("option", name=really, exact=True).wait_for()
+    page.keyboard.press("Enter")
+    save = page.get_by_role("button", name=f"Save 1 of {len(names)} decisions")
+    save.wait_for()
+    assert (board_on(ready(page)), decided()) == (board, before)
+    assert detected != really
+    save.click()
+    page.get_by_text("Recorded: ").first.wait_for()
+    assert corrected(sql, board) == [(inference, "CONFIRMED", really, None, None, None, None)]
+
+
+def test_a_missed_defect_is_drawn_and_can_be_learned_from(
+    at_review: Any, ready: Any, sql: Sql, eventually: Any
+) -> None:
+    page = at_review("Audit+of+passed+boards")
+    board = board_on(page)
+    width, height = draw_a_missed_defect(page, ready, eventually)
+    page.get_by_role("button", name="Record as escape: 1 marked").click()
+    page.get_by_text("Recorded: ESCAPE, open").first.wait_for()
+    [(inference, said, name, *box)] = corrected(sql, board)
+    assert (inference, said, name) == (None, "ESCAPE", "open")
+    x, y, w, h = box
+    drawn = [x * width, y * height, w * width, h * height]
+    assert drawn == pytest.approx([120.5, 65, 41, 30], abs=2)
+    assert board_on(ready(page)) != board
+
+
+def test_a_defect_that_was_missed_on_a_failed_board_leaves_its_detections_to_be_judged(
+    at_review: Any, ready: Any, sql: Sql, eventually: Any, figures: Figures, decided: Any
+) -> None:
+    before = figures()
+    page = at_review()
+    board = board_on(page)
+    width, height = draw_a_missed_defect(page, ready, eventually)
+    page.get_by_role("button", name="Record as missed defect: 1 marked").click()
+    page.get_by_text("Recorded: missed defect, open").first.wait_for()
+    page.get_by_text("Missed defects recorded so far: open.").wait_for()
+    [(inference, said, name, *box)] = corrected(sql, board)
+    assert (inference, said, name) == (None, "ESCAPE", "open")
+    assert [box[0] * width, box[1] * height] == pytest.approx([120.5, 65], abs=2)
+    assert board_on(ready(page)) == board
+    marked = figures()
+    assert (marked["bad"], marked["awaiting"]) == (before["bad"] + 1, before["awaiting"])
+    assert (marked["escapes"], marked["audited"]) == (before["escapes"], before["audited"])
+    page.get_by_role("heading", name="Review", exact=True).click()
+    press(page, "y", board)
+    assert [row[2] for row in decided()[-2:]] == ["ESCAPE", "CONFIRMED"]
+    after = figures()
+    assert (after["bad"], after["awaiting"]) == (marked["bad"], before["awaiting"] - 1)
+
+
+def draw_a_missed_defect(page: Any, ready: Any, eventually: Any) -> tuple[int, int]:
+    """Draws the box 100 to 141, 50 to 80 px of an open with the mouse; gives width and height of the board, px."""
+    page.get_by_text("Mark a missed defect").click()
+    stage = page.locator(".stage")
+    stage.locator("image").wait_for(state="attached")
+    ready(page)
+    stage.scroll_into_view_if_needed()
+    place, (width, height) = stage.bounding_box(), image_size(page)
+    scale = min(place["width"] / width, place["height"] / height)
+    left = place["x"] + (place["width"] - width * scale) / 2
+    top = place["y"] + (place["height"] - height * scale) / 2
+    page.mouse.move(left + 100 * scale, top + 50 * scale)
+    page.mouse.down()
+    page.mouse.move(left + 120 * scale, top + 70 * scale, steps=4)
+    assert stage.locator("rect.rubber").count() == 1
+    page.mouse.move(left + 140 * scale, top + 80 * scale, steps=4)
+    page.mouse.up()
+    numbers = [page.get_by_role("spinbutton", name=f"{side}, px") for side in ("Left", "Top", "Width", "Height")]
+
+    def taken_over() -> None:
+        found = [int(number.input_value() or -1) for number in numbers]
+        assert found == pytest.approx([100, 50, 40, 30], abs=2)
+
+    eventually(page, taken_over)
+    numbers[2].fill("41")
+    numbers[2].press("Enter")
+    ready(page)  # a run closes a list that is open
+    page.get_by_role("combobox", name="Defect", exact=True).click()
+    page.get_by_role("option", name="open", exact=True).click()
+    return width, height
+
+
+def image_size(page: Any) -> tuple[int, int]:
+    """Width and height of the board in the viewer, px."""
+    label = page.locator(".stage svg").get_attribute("aria-label")
+    width, height = re.findall(r"(\d+) by (\d+) px", label)[0]
+    return int(width), int(height)
 
 
 def test_a_second_look_is_at_what_others_judged(

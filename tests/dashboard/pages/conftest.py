@@ -16,7 +16,17 @@ from copperline.data import write_image
 from copperline.detections import Detections
 from copperline.settings import Settings
 from copperline.taxonomy import DEEPPCB, Call, Taxonomy
-from copperline.warehouse import BoardRecord, InspectionRecord, open_warehouse, write_boards, write_inspection
+from copperline.warehouse import (
+    BoardRecord,
+    BoardTold,
+    InspectionRecord,
+    LineResult,
+    open_warehouse,
+    write_boards,
+    write_inspection,
+    write_line_results,
+)
+from copperline.warehouse.line_tables import alerts
 
 SIZE = 64
 
@@ -57,6 +67,24 @@ class Plant:
             write_boards(self.engine, [BoardRecord(board_id, None, line, "Hub", None, moment, None, "real", None)])
         write_inspection(self.engine, record, taxonomy)
         return record
+
+    def hand_in(self, board_id: str, station: str, line: str | None, ago: timedelta, *classes: str) -> None:
+        """A board of a station of the line."""
+        found = Detections.of(
+            [[8, 8, 24, 24]] * len(classes), [DEEPPCB.by_name(name).id for name in classes], [0.9] * len(classes)
+        )
+        record = InspectionRecord(
+            f"inspection of {board_id}", board_id, datetime.now(UTC) - ago, station, "pcb-detector", "3", "{}",
+            "gone.png", "ab" * 32, None, None, None, Call.FAIL if classes else Call.PASS, 1.0, SIZE, SIZE, found,
+        )  # fmt: skip
+        write_line_results(self.engine, [LineResult(record, BoardTold(line_id=line))], DEEPPCB)
+
+    def alert(self, subject: str, summary: str, opened_at: datetime, closed_at: datetime | None = None) -> None:
+        """An alert as the watch leaves it."""
+        with self.engine.begin() as connection:
+            row = {"alert_id": f"{subject} {opened_at}", "alert_key": subject, "kind": "control_chart"}
+            told = {"subject": subject, "summary": summary, "evidence": "{}", "opened_at": opened_at}
+            connection.execute(alerts.insert(), [{**row, **told, "last_seen_at": opened_at, "closed_at": closed_at}])
 
 
 @pytest.fixture

@@ -132,3 +132,62 @@ def test_false_calls_are_left_out_of_the_pareto(open_page: Open, said: Said, pla
     assert value(app, "False discovery rate") == "100.00 %"
     assert value(app, "First-pass yield, reviewed") == "100.00 %"
     assert value(app, "First-pass yield, machine") == "0.00 %"
+
+
+def test_stations_with_their_last_hour_and_the_silent_ones_marked(open_page: Open, said: Said, plant: Any) -> None:
+    plant.hand_in("B1", "AOI-1", "LINE-1", timedelta(seconds=30), "open")
+    plant.hand_in("B2", "AOI-1", "LINE-1", timedelta(minutes=50))
+    plant.hand_in("B3", "AOI-2", None, timedelta(minutes=31))
+    plant.hand_in("B4", "AOI-3", "LINE-1", timedelta(days=31))  # taken down
+    app = open_page("overview", **ALL_TIME)
+    shown = table(app, "state").set_index("station")
+    assert shown["line"].to_dict() == {"AOI-2": "unknown", "AOI-1": "LINE-1"}
+    assert {name: list(state) for name, state in shown["state"].items()} == {
+        "AOI-2": ["▲ silent"],
+        "AOI-1": ["● reports"],
+    }
+    assert shown["boards"].to_dict() == {"AOI-2": 1, "AOI-1": 2}
+    assert shown["FAIL"].to_dict() == {"AOI-2": 0, "AOI-1": 1}
+    assert shown.loc["AOI-2", "last board"] == "31 min ago"
+    of_line = table(open_page("overview", **ALL_TIME, line="LINE-1"), "state")
+    assert of_line["station"].tolist() == ["AOI-1"]
+
+
+def test_without_a_line_there_is_no_part_for_stations(open_page: Open, said: Said, plant: Any) -> None:
+    plant.inspect("B1", "open")
+    assert "Stations" not in said(open_page("overview", **ALL_TIME))
+
+
+def test_open_alerts_are_told_first(open_page: Open, said: Said, plant: Any) -> None:
+    plant.inspect("B1")
+    morning = datetime(2026, 3, 1, 6, tzinfo=UTC)
+    plant.alert("LINE-1", "Rule 1: above *3* sigma.", morning)
+    plant.alert("AOI-7", "No board for an hour.", morning, closed_at=morning + timedelta(hours=1))
+    for number in range(5):
+        plant.alert(f"LINE-{number + 2}", "More.", morning + timedelta(days=number + 1))
+    app = open_page("overview", period="Today")
+    told = [str(error.value) for error in app.error]
+    assert len(told) == 5
+    assert told[0] == r"**Alert, LINE\-6**: More\. Since 2026-03-06 06:00 UTC."
+    assert "1 more alerts are open. Look at the charts: Process Control" in said(app)
+    assert "AOI" not in "".join(told)
+    with plant.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alerts SET closed_at = opened_at WHERE subject <> 'LINE-1'")
+    [told_now] = [str(error.value) for error in open_page("overview").error]
+    assert told_now == r"**Alert, LINE\-1**: Rule 1\: above \*3\* sigma\. Since 2026-03-01 06:00 UTC."
+
+
+def test_no_alert_no_banner(open_page: Open, said: Said, plant: Any) -> None:
+    plant.inspect("B1")
+    app = open_page("overview", **ALL_TIME)
+    assert list(app.error) == []
+    assert "Look at the charts" not in said(app)
+
+
+@pytest.mark.parametrize(("days", "words"), [(500, "of each UTC day."), (30, "of each day in the plant's time zone")])
+def test_the_footnote_names_the_days_that_are_shown(
+    open_page: Open, said: Said, plant: Any, days: int, words: str
+) -> None:
+    plant.inspect("A", at=datetime.now(UTC) - timedelta(days=days))
+    plant.inspect("B")
+    assert words in said(open_page("overview", **ALL_TIME))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from copperline.dashboard.lab_sources import inspected_source
 from copperline.data import BoardDataset, BoardPair
 from copperline.data.images import Image, write_image
 from copperline.data.pairs import SPLITS
@@ -19,9 +20,12 @@ from copperline.data.report import ImportReport
 from copperline.data.store import save_dataset
 from copperline.data.synthetic import synthetic_pair
 from copperline.inspection import Detector, inspect_image
+from copperline.line.inspector import LineInspector, Submission
+from copperline.reference import Recipe
 from copperline.registry import Registry, builtin_model, promote_model
 from copperline.settings import Settings
-from copperline.warehouse import open_warehouse, write_inspection
+from copperline.stage import Stage
+from copperline.warehouse import BoardFilter, list_boards, open_warehouse, write_inspection
 
 Opened = Callable[..., AppTest]
 UPLOADS = {"source": "Upload"}
@@ -211,6 +215,27 @@ def test_an_inspected_board_is_tried_anew_or_said_to_be_gone(
     app = open_page("vision_lab", source="Inspected lately")
     assert "no longer where they were" in text_of(app)
     assert not app.metric
+
+
+def test_an_inspected_board_goes_through_its_recipe_again(
+    open_page: Opened, workspace: Path, pair: tuple[Image, Image]
+) -> None:
+    """A camera that shows copper bright: the model is to see what it saw on the line."""
+    settings = Settings(workspace=workspace)
+    detector = Detector.load("builtin:deeppcb", settings=settings)
+    engine = open_warehouse(settings.warehouse)
+    test, reference = (png(np.asarray(255 - image, np.uint8)) for image in pair)
+    line = LineInspector(detector, engine, Stage(settings))
+    answer = line.inspect(Submission("B1", "AOI-1", test, reference=reference, recipe=Recipe(copper="bright")))
+    (row,) = list_boards(engine, BoardFilter())
+    engine.dispose()
+    board = inspected_source(row).load()
+    assert board.reference is not None
+    assert np.array_equal(board.test.image, pair[0])
+    assert np.array_equal(board.reference.image, pair[1])
+    app = open_page("vision_lab", source="Inspected lately")
+    assert answer.document is not None
+    assert f"## {answer.document.call.value}" in app.error[0].value
 
 
 def test_models_of_the_registry(open_page: Opened, workspace: Path, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import streamlit as st
 
 from copperline.dashboard import session
 from copperline.dashboard.failures import empty_state, plain
-from copperline.dashboard.judging import call_badge, judge, pictures_of, show_pictures
+from copperline.dashboard.inspection_pictures import call_badge, pictures_of, reference_words, show_pictures
+from copperline.dashboard.judging import judge
 from copperline.dashboard.operating_points import operating_point
+from copperline.dashboard.recipe_words import recipe_words
 from copperline.dashboard.traced import NOT_MEASURED
-from copperline.warehouse import BoardTrace, InspectionTrace, trace_board
+from copperline.taxonomy import Disposition
+from copperline.warehouse import BoardTrace, DispositionRow, InspectionTrace, trace_board
 
 
 def page() -> None:
@@ -54,8 +57,7 @@ def _inspection(inspection: InspectionTrace, turn: int) -> None:
             {
                 "class": d.defect_class,
                 "confidence": d.confidence,
-                "centre x, y": f"{d.box[0]:.4f}, {d.box[1]:.4f}",
-                "width, height": f"{d.box[2]:.4f}, {d.box[3]:.4f}",
+                **_place(d.box),
                 "review": d.disposition or "not reviewed",
             }
             for d in inspection.detections
@@ -72,7 +74,9 @@ def _inspection(inspection: InspectionTrace, turn: int) -> None:
                     "decided": d.decided_at.astimezone(zone).replace(tzinfo=None),
                     "reviewer": d.reviewer,
                     "disposition": d.disposition.value,
-                    "of": "whole board" if d.inference_id is None else f"detection {d.inference_id}",
+                    "of": _judged(d),
+                    "corrected class": d.corrected_class or "",
+                    **_place(d.box),
                     "note": d.note or "",
                 }
                 for d in inspection.dispositions
@@ -100,6 +104,9 @@ def _trace(inspection: InspectionTrace, turn: int) -> None:
         "test image's SHA-256": inspection.image_sha256,
         "reference": inspection.reference_path or "none",
         "reference's SHA-256": inspection.reference_sha256 or "none",
+        "reference of the library": reference_words(inspection) or "none",
+        "reference's id": inspection.reference_id or "none",
+        "conditioning of both images": recipe_words(inspection.conditioning),
         "registration score": _number(inspection.registration_score),
         "brightness": _number(inspection.brightness),
         "contrast": _number(inspection.contrast),
@@ -113,6 +120,19 @@ def _trace(inspection: InspectionTrace, turn: int) -> None:
         height="content",
     )
     st.caption(f"The operating point was chosen for: {plain(point.criterion)}.")
+
+
+def _judged(said: DispositionRow) -> str:
+    if said.inference_id is not None:
+        return f"detection {said.inference_id}"
+    return "missed defect" if said.disposition is Disposition.ESCAPE and said.box is not None else "whole board"
+
+
+def _place(box: tuple[float, float, float, float] | None) -> dict[str, str]:
+    """A box in fractions of the image, in two columns."""
+    if box is None:
+        return {"centre x, y": "", "width, height": ""}
+    return {"centre x, y": f"{box[0]:.4f}, {box[1]:.4f}", "width, height": f"{box[2]:.4f}, {box[3]:.4f}"}
 
 
 def _number(value: float | None) -> str:

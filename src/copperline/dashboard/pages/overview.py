@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import streamlit as st
 
 from copperline.dashboard import session
+from copperline.dashboard.alert_view import show_alerts
 from copperline.dashboard.board_table import board_table
 from copperline.dashboard.charts_plant import confidence_chart, pareto_chart, rate_grid, trend_chart
-from copperline.dashboard.exports import csv_bytes
 from copperline.dashboard.failures import empty_state, failures_shown, plain
 from copperline.dashboard.filters import View, choose, inspected, name_or_unknown, period_text
 from copperline.dashboard.operating_points import operating_point
-from copperline.dashboard.overview_data import OverviewData, read_overview
+from copperline.dashboard.overview_data import OverviewData, Trend, read_overview
 from copperline.dashboard.period import Period
+from copperline.dashboard.refresh import CHOICES, HELP, seconds_of
+from copperline.dashboard.station_view import show_stations
 from copperline.dashboard.traced import (
     FIGURE_WIDTH,
     chart,
@@ -27,9 +29,11 @@ from copperline.dashboard.traced import (
     readable,
     value_text,
 )
+from copperline.delivery.table_files import csv_bytes
 from copperline.quality import Rate
 from copperline.taxonomy import Disposition
 from copperline.warehouse import (
+    CLOCK_TOLERANCE,
     BoardFilter,
     boards_query,
     clock_ahead,
@@ -41,9 +45,6 @@ from copperline.warehouse import (
 )
 from copperline.workflows.plant_figures import PlantFigure, discovery_rate, plant_figures
 
-REFRESH = {"off": None, "every 30 seconds": 30, "every minute": 60, "every 5 minutes": 300}
-# Clocks of stations are seldom set to the second.
-CLOCK_TOLERANCE = timedelta(minutes=5)
 RECENT = 8
 DRILL_DOWN = 50
 # In px: so wide is the Pareto beside the grid, and below so much for both, the grid goes under it.
@@ -63,14 +64,16 @@ def page() -> None:
         return
     view = choose(found)
     with st.sidebar:
-        names: list[str] = list(REFRESH)
-        refresh = st.selectbox("Refresh", names, index=2, key="refresh", bind="query-params")
-    st.fragment(_content, run_every=REFRESH[refresh])(view)
+        refresh = st.selectbox("Refresh", list(CHOICES), key="refresh", bind="query-params", help=HELP)
+    seconds = seconds_of(refresh, session.engine(), session.now())
+    st.fragment(_content, run_every=seconds)(view, refresh, seconds)
 
 
-def _content(view: View) -> None:
+def _content(view: View, refresh: str, seconds: int | None) -> None:
     """Everything that changes with time; a refresh runs it alone, so it shows its failures itself."""
     with failures_shown():
+        if seconds_of(refresh, session.engine(), session.now()) != seconds:
+            st.rerun(scope="app")  # the line began or ended: only the whole page can change how often this runs
         _drawn(view)
 
 
@@ -79,6 +82,7 @@ def _drawn(view: View) -> None:
     engine = session.engine()
     chosen = view.at(session.now()).chosen
     data = read_overview(engine, chosen, session.settings().taxonomy.names, session.time_zone())
+    show_alerts(engine)
     st.caption(f"{period_text(chosen)}. Read at {session.now().astimezone(session.time_zone()):%H:%M:%S}.")
     if not data.current.boards:
         _warnings(data)
@@ -98,6 +102,7 @@ def _drawn(view: View) -> None:
                 cell = _grid(data)
         if cell is not None:
             _boards_of(chosen, *cell)
+    show_stations(engine, chosen.lines, session.now())
     _confidences(data, chosen)
     _recent(chosen)
     _downloads(data)
@@ -255,10 +260,15 @@ def _trend(data: OverviewData) -> None:
     chart(trend_chart(trend.starts, trend.yields, trend.boards, trend.unit), key="trend")
     footnote(
         "Machine's calls, with 95 % intervals. Hours and days without a board are left out.",
-        f"`first_passed` / `boards` of each {trend.unit} in the plant's time zone, {session.settings().time_zone}.",
+        f"`first_passed` / `boards` of each {_in_zone(trend)}.",
         [data.statements["hours"]],
         key="trend-how",
     )
+
+
+def _in_zone(trend: Trend) -> str:
+    """Hours and days are the plant's; over long periods days are UTC days."""
+    return trend.unit if trend.is_utc else f"{trend.unit} in the plant's time zone, {session.settings().time_zone}"
 
 
 def _confidences(data: OverviewData, chosen: BoardFilter) -> None:

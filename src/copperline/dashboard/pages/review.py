@@ -8,7 +8,8 @@ from copperline.dashboard import session
 from copperline.dashboard.board_table import board_link
 from copperline.dashboard.failures import plain
 from copperline.dashboard.filters import choose, inspected, name_or_unknown, period_text
-from copperline.dashboard.judging import call_badge, judge, pictures_of, show_pictures
+from copperline.dashboard.inspection_pictures import call_badge, pictures_of, reference_words, show_pictures
+from copperline.dashboard.judging import judge
 from copperline.dashboard.parts import show_parts
 from copperline.dashboard.period import Period, bounds
 from copperline.dashboard.traced import (
@@ -24,6 +25,7 @@ from copperline.quality import Agreement, reviewer_agreement
 from copperline.warehouse import (
     BoardFilter,
     BoardRow,
+    InspectionTrace,
     Queue,
     count_boards,
     judgements_query,
@@ -116,7 +118,7 @@ def _next_board(queue: Queue, chosen: BoardFilter, reviewer: str) -> None:
         return
     row = left[0]
     inspection = trace_board(session.engine(), row.board_id).inspections[0]
-    _heading(row)
+    _heading(row, inspection)
     pictures = pictures_of(inspection)
     if judge(inspection, pictures, reviewer, skippable=True):
         # Decided boards leave the queue by themselves, unless only some of their detections were judged.
@@ -125,7 +127,7 @@ def _next_board(queue: Queue, chosen: BoardFilter, reviewer: str) -> None:
     show_pictures(inspection, pictures)
 
 
-def _heading(row: BoardRow) -> None:
+def _heading(row: BoardRow, inspection: InspectionTrace) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         call_badge(row.call)
         st.markdown(f"**{plain(row.board_id)}**")
@@ -135,8 +137,13 @@ def _heading(row: BoardRow) -> None:
     st.caption(
         f"{plain(name_or_unknown(row.line_id))}, {plain(name_or_unknown(row.product_type))}, station "
         f"{plain(row.station_id)}, {at:%Y-%m-%d %H:%M %Z}; {plain(row.model_name)} {plain(row.model_version)}; "
-        f"detections: {row.defects}; registration {score}"
+        f"detections: {row.defects}; registration {score}{_of_library(inspection)}"
     )
+
+
+def _of_library(inspection: InspectionTrace) -> str:
+    words = reference_words(inspection)
+    return "" if words is None else f"; reference of the library: {plain(words)}"
 
 
 def _measured(chosen: BoardFilter) -> None:
@@ -173,7 +180,8 @@ def _measured(chosen: BoardFilter) -> None:
     footnote(
         "Cohen's kappa: 1 where reviewers always agree, 0 as by chance.",
         "Cohen's kappa = (observed - expected agreement) / (1 - expected): 1 always, 0 as by chance. An item is a "
-        "whole board or one detection that two reviewers judged; the latest judgement of each counts.",
+        "whole board or one detection that two reviewers judged; the latest judgement of each counts. A missed defect "
+        "of a board that was not passed is no opinion on its call, and is left out.",
         [statement_text(session.engine(), judgements_query(chosen))],
         key="agreement-how",
     )

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from copperline.dashboard.exports import csv_bytes
+from copperline.delivery.table_files import csv_bytes
 
 
 def read(data: bytes) -> list[list[str]]:

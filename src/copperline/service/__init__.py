@@ -1,0 +1,1 @@
+"""The HTTP service: inspections, boards, dispositions, figures, models and references, for machines of any maker."""
