@@ -16,7 +16,11 @@ from copperline.warehouse import (
     InspectionTrace,
     inference_id_for,
     normalised_boxes,
+    pixel_boxes,
 )
+
+Box = tuple[float, float, float, float]
+Size = tuple[int | None, int | None]
 
 
 class ModelName(BaseModel):
@@ -149,22 +153,37 @@ def _common(row: InspectionRecord | InspectionTrace) -> dict[str, Any]:
     }
 
 
+def box_in_px(box: Box, size: Size) -> Box | None:
+    """x1, y1, x2, y2 in tenths of a px of a box in fractions of the image; None where its size is not known.
+
+    Args:
+        box: x_center, y_center, width, height.
+        size: width and height of the image, px.
+
+    >>> box_in_px((0.5, 0.25, 0.1, 0.5), (200, 100)), box_in_px((0.5, 0.25, 0.1, 0.5), (None, None))
+    ((90.0, 0.0, 110.0, 50.0), None)
+    """
+    width, height = size
+    if width is None or height is None:
+        return None
+    x1, y1, x2, y2 = pixel_boxes(box, width, height)[0].round(1).tolist()
+    return x1, y1, x2, y2
+
+
 def _detection(
     inference_id: str,
     name: str,
     confidence: float,
-    box: tuple[float, float, float, float],
-    size: tuple[int | None, int | None],
+    box: Box,
+    size: Size,
     taxonomy: Taxonomy,
 ) -> DetectionDocument:
-    x, y, w, h = box
-    width, height = size
-    pixels = None
-    if width is not None and height is not None:
-        left, top = (x - w / 2) * width, (y - h / 2) * height
-        pixels = (round(left, 1), round(top, 1), round(left + w * width, 1), round(top + h * height, 1))
     # A row may be of a model whose classes are not this factory's any more.
     severity = taxonomy.by_name(name).severity if name in taxonomy.names else None
     return DetectionDocument(
-        inference_id=inference_id, defect_class=name, severity=severity, confidence=round(confidence, 4), box=pixels
+        inference_id=inference_id,
+        defect_class=name,
+        severity=severity,
+        confidence=round(confidence, 4),
+        box=box_in_px(box, size),
     )

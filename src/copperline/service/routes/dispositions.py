@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from copperline.access.audit import audit_review
 from copperline.access.principals import Principal, Scope
 from copperline.errors import NotFoundError
+from copperline.line.documents import Size, box_in_px
 from copperline.service.openapi import problems
 from copperline.service.pieces import Pieces, PiecesOf
 from copperline.service.problems import invalid_request
@@ -22,8 +23,6 @@ from copperline.service.security import address_of, allow
 from copperline.warehouse import DispositionRow, InspectionTrace, Judgement, read_inspections, record_dispositions
 
 router = APIRouter(prefix="/v1/dispositions", tags=["dispositions"])
-
-Size = tuple[int | None, int | None]
 
 
 @router.post("", status_code=201, responses=problems(404, 409))
@@ -58,11 +57,6 @@ def judge(
 
 def disposition_document(row: DispositionRow, size: Size) -> DispositionDocument:
     """Of a row; `size` is width and height of the test image in px, None where they are not known."""
-    box, (width, height) = None, size
-    if row.box is not None and width is not None and height is not None:
-        x, y, w, h = row.box
-        left, top = (x - w / 2) * width, (y - h / 2) * height
-        box = (round(left, 1), round(top, 1), round(left + w * width, 1), round(top + h * height, 1))
     return DispositionDocument(
         disposition_id=row.disposition_id,
         inspection_id=row.inspection_id,
@@ -72,7 +66,7 @@ def disposition_document(row: DispositionRow, size: Size) -> DispositionDocument
         decided_at=row.decided_at,
         note=row.note,
         corrected_class=row.corrected_class,
-        box=box,
+        box=None if row.box is None else box_in_px(row.box, size),
     )
 
 
