@@ -38,9 +38,12 @@ class CopperlineError(Exception):
 
     def __str__(self) -> str:
         place = "" if self.where is None else f"{self.where}:" if self.line is None else f"{self.where}:{self.line}:"
-        text = f"{place} {self.problem}" if place else self.problem
-        if self.fix:
-            text = f"{text}; {self.fix}"
+        return " ".join(f"{place} {self.without_place}".split())
+
+    @property
+    def without_place(self) -> str:
+        """The message for those who need not know where files and databases lie."""
+        text = f"{self.problem}; {self.fix}" if self.fix else self.problem
         return " ".join(text.split())
 
 

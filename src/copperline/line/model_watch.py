@@ -143,7 +143,6 @@ class ModelWatch:
 
 
 def _words(error: CopperlineError | OSError) -> str:
-    """Without the place, which people on the other side of the service need not know."""
     if isinstance(error, CopperlineError):
-        return f"{error.problem}{f'; {error.fix}' if error.fix else ''}"
+        return error.without_place
     return str(error.strerror or error)

@@ -55,4 +55,4 @@ def recipe_of(text: str | None) -> Recipe | None:
     try:
         return Recipe.from_json(text)
     except DataError as error:
-        raise invalid_request(f"{error.problem}; {error.fix}", "body.conditioning") from error
+        raise invalid_request(error.without_place, "body.conditioning") from error

@@ -93,9 +93,8 @@ def problem_of(error: CopperlineError | OSError) -> Problem:
 
 
 def _text(error: CopperlineError | OSError) -> str:
-    """Without the place: a client need not know where files and databases lie."""
     if isinstance(error, CopperlineError):
-        return " ".join(f"{error.problem}{f'; {error.fix}' if error.fix else ''}".split())
+        return error.without_place
     return error.strerror or "the system failed"
 
 

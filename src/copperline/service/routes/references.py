@@ -57,7 +57,7 @@ async def add(
     try:
         product = Product(product_type, revision, opportunities, note, principal.name)
     except SettingsError as error:
-        raise invalid_request(f"{error.problem}; {error.fix}", "product_type") from error
+        raise invalid_request(error.without_place, "product_type") from error
     data, recipe = await read(image, "image"), recipe_of(conditioning) or Recipe()
 
     def keep() -> ReferenceRecord:
