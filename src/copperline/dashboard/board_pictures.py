@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from copperline.dashboard.board_view import reduced
-from copperline.data.images import Image, read_image
+from copperline.data.images import Image, encode_image, read_image
 from copperline.detections import Detections, FloatArray
 from copperline.errors import DataError
 from copperline.evaluation.drawing import bgr, scaled, solid_box
@@ -86,8 +86,7 @@ def thumbnail_url(path: str, detection: DetectionRow | None, conditioning: str |
     if isinstance(image, str):
         return None
     part = cut_out(image, (0.5, 0.5, 0.4, 0.4) if detection is None else detection.box)
-    _, encoded = cv2.imencode(".png", part)
-    return "data:image/png;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(encode_image(part, ".png")).decode("ascii")
 
 
 def as_detections(rows: tuple[DetectionRow, ...], taxonomy: Taxonomy, width: int, height: int) -> Detections:

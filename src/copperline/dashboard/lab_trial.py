@@ -13,7 +13,7 @@ import numpy as np
 from copperline.dashboard import board_view
 from copperline.dashboard.board_view import Picture
 from copperline.dashboard.lab_sources import LabBoard
-from copperline.data.images import Image
+from copperline.data.images import Image, encode_image
 from copperline.detections import Detections
 from copperline.evaluation import BoardComparison, compare_board, draw_detections
 from copperline.evaluation.drawing import bgr, scaled, solid_box
@@ -130,8 +130,7 @@ class LabTrial:
         for box, class_id in zip(found.boxes[_MOST_TAGS:], found.class_ids[_MOST_TAGS:], strict=True):
             solid_box(canvas, scaled(box, 1), bgr(taxonomy[int(class_id)].colour))
         drawn = draw_detections(canvas, found[:_MOST_TAGS], taxonomy, None if truth is None else _scaled(truth, scale))
-        encoded: bytes = cv2.imencode(".png", drawn)[1].tobytes()
-        return encoded
+        return encode_image(drawn, ".png")
 
 
 def run_trial(detector: Detector, board: LabBoard, progress: TileProgress | None = None) -> LabTrial:

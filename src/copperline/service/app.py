@@ -98,8 +98,6 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.pieces = pieces
-    app.state.settings = settings
-    app.state.engine = engine
     app.state.gate = Gate(
         engine, host=host, rate_limit=settings.service_rate_limit, rate_burst=settings.service_rate_burst
     )

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 from sqlalchemy import Engine
 
-from copperline.data.images import IMAGE_SUFFIXES, Image, decode_image
+from copperline.data.images import IMAGE_SUFFIXES, Image, decode_image, encode_image
 from copperline.errors import DataError, SettingsError
 from copperline.files import read_whole
 from copperline.inspection import Detector
@@ -144,7 +143,7 @@ def add_golden(
         _require_agreement(check, median)
     data = candidates[check.best].data
     if median and check.consensus is not None:
-        data = _as_png(check.consensus.median_of([c.image for c in candidates], recipe.scale))
+        data = encode_image(check.consensus.median_of([c.image for c in candidates], recipe.scale), ".png")
     return Added(_write(engine, stage, product, data, recipe), check)
 
 
@@ -253,8 +252,3 @@ def _write(engine: Engine, stage: Stage, product: Product, data: bytes, recipe: 
             note=product.note,
         ),
     )
-
-
-def _as_png(image: Image) -> bytes:
-    data: bytes = cv2.imencode(".png", image)[1].tobytes()
-    return data
