@@ -67,6 +67,10 @@ class TrainingError(CopperlineError):
     """Training cannot start or cannot go on (for example, the loss is not finite)."""
 
 
+class ClusterError(CopperlineError):
+    """The Ray cluster cannot be reached, is too small, is of another version, or lost too much of itself."""
+
+
 class WarehouseError(CopperlineError):
     """The warehouse cannot be opened, read or written, or a query is not allowed."""
 
