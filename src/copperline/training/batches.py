@@ -1,11 +1,16 @@
 """Batches of crops: each crop depends on the seed, the epoch and its position there alone, so a resumed run, or one
-on several processes, sees what the uninterrupted run on one process would have seen."""
+on several workers, sees what the uninterrupted run on one worker would have seen.
+
+A step's batch is cut into micro-batches, always the same, of which each worker takes some. Batch norm and gradients are
+of micro-batches, so that a step computes the same on any number of workers.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +21,7 @@ from torch import Tensor
 
 from copperline.data import BoardPair, read_grey, read_pair
 from copperline.data.golden import is_golden
+from copperline.errors import TrainingError
 from copperline.reference import register
 from copperline.training.augmentation import Crop, Grey, sample_crop
 from copperline.training.config import TrainConfig
@@ -117,30 +123,32 @@ def batches(
     *,
     rank: int = 0,
     world_size: int = 1,
+    first: int = 0,
     ahead: int = 0,
     parts: Sequence[int] = (),
-) -> Iterator[Batch]:
-    """The batches of one epoch, for one of `world_size` processes.
+) -> Iterator[list[Batch]]:
+    """For each step of one epoch, the micro-batches of one of `world_size` workers.
 
     Args:
+        first: the step to begin with.
         ahead: so many batches are prepared in a thread while one trains. It pays beside a GPU; beside a network that
             computes on all cores of a CPU the thread only gets in the way.
         parts: as for `epoch_order`.
     """
     order = epoch_order(len(cache), config, epoch, parts)
-    share = config.batch_size // world_size
+    mine = micro_batches(config)[shares(config, world_size)[rank]]
 
-    def prepare(step: int) -> Batch:
-        start = step * config.batch_size + rank * share
-        crops = []
-        for position in range(start, start + share):
-            index = int(order[position])
-            rng = np.random.default_rng((config.seed, 2, epoch, position))
-            pair = cache.pairs[index]
-            crops.append(sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls))
-        return make_batch(crops)
+    def crop(position: int) -> Crop:
+        index = int(order[position])
+        rng = np.random.default_rng((config.seed, 2, epoch, position))
+        pair = cache.pairs[index]
+        return sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls)
 
-    steps = range(steps_per_epoch(len(cache), config))
+    def prepare(step: int) -> list[Batch]:
+        start = step * config.batch_size
+        return [make_batch([crop(start + offset) for offset in part]) for part in mine]
+
+    steps = range(first, steps_per_epoch(len(cache), config))
     if not ahead:
         yield from map(prepare, steps)
         return
@@ -151,6 +159,41 @@ def batches(
             if step + ahead < steps.stop:
                 waiting.append(pool.submit(prepare, step + ahead))
             yield batch
+
+
+def micro_batches(config: TrainConfig) -> list[range]:
+    """Positions in a step's batch of each micro-batch; sizes differ by one at most.
+
+    >>> micro_batches(TrainConfig(batch_size=50, micro_batch=22))
+    [range(0, 17), range(17, 34), range(34, 50)]
+    """
+    count = -(-config.batch_size // config.micro_batch)
+    return _cut(config.batch_size, count)
+
+
+def shares(config: TrainConfig, workers: int) -> list[slice]:
+    """Which of a step's micro-batches each worker takes: all of them, each once.
+
+    Raises TrainingError if there are more workers than micro-batches.
+
+    >>> shares(TrainConfig(batch_size=66, micro_batch=22), 2)
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    count = len(micro_batches(config))
+    if workers > count:
+        raise TrainingError(
+            f"expected at most {count} workers for batches of {config.batch_size} crops in micro-batches of "
+            f"{config.micro_batch}, found {workers}",
+            fix="take fewer workers, a larger --batch-size or a smaller --micro-batch",
+        )
+    return [slice(part.start, part.stop) for part in _cut(count, workers)]
+
+
+def _cut(length: int, count: int) -> list[range]:
+    """`count` ranges that cover `length`, the longer ones first."""
+    quotient, longer = divmod(length, count)
+    ends = [quotient * i + min(i, longer) for i in range(count + 1)]
+    return [range(start, end) for start, end in pairwise(ends)]
 
 
 def steps_per_epoch(pairs: int, config: TrainConfig) -> int:

@@ -25,6 +25,9 @@ class TrainConfig(BaseModel):
     crops_per_pair: int = Field(44, ge=1)
     crop_size: int = Field(96, ge=64, multiple_of=32, description="side of a training crop, px")
     batch_size: int = Field(44, ge=1, description="crops in a step, over all processes together")
+    micro_batch: int = Field(
+        22, ge=1, description="most crops that pass the network together; batch norm sees these, a worker takes some"
+    )
     seed: int = Field(0, ge=0)
 
     learning_rate: float = Field(6e-3, gt=0)

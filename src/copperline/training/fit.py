@@ -16,7 +16,7 @@ from copperline.runtime import OnnxModel
 from copperline.settings import Settings
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
-from copperline.training.distributed import World, join_world
+from copperline.training.distributed import join_world
 from copperline.training.golden_only import drawn_validation, is_golden_only
 from copperline.training.loop import Listener, Metrics, Validate, train
 from copperline.training.parity import check_parity
@@ -98,7 +98,7 @@ def fit(
         dataset=dataset,
         pairs=pairs,
         data_hash=data_hash(dataset),
-        validate=lambda network: curve_figures(network, validation_pairs, taxonomy),
+        validate=lambda network, world: curve_figures(network, validation_pairs, taxonomy, world),
         judge=judge,
         parity_pairs=validation_pairs,
         parts=dataset.parts_of("train"),
@@ -198,8 +198,6 @@ def validation_pairs_of(dataset: BoardDataset, config: TrainConfig, folder: Path
             fix="train with drawn=1",
         )
     require_drawable(dataset.taxonomy)
-    if not World.from_environment().is_main:
-        return ()  # it alone validates
     return drawn_validation(pairs, dataset.taxonomy, folder, config.box_margin)
 
 
