@@ -24,6 +24,7 @@ FIGURES: dict[str, Any] = {
     "warehouses": {
         "sqlite": {
             "boards": 2000,
+            "rows_per_board": 3,
             "bytes_per_board": 1000,
             "bytes_per_defect": 400,
             "write_ms_per_board": 1,
@@ -31,6 +32,7 @@ FIGURES: dict[str, Any] = {
         },
         "postgresql": {
             "boards": 2000,
+            "rows_per_board": 3,
             "bytes_per_board": 1200,
             "bytes_per_defect": 500,
             "write_ms_per_board": 2,
@@ -82,13 +84,13 @@ def test_a_plant_of_fifty_lines_by_hand() -> None:
     assert need["driver_load"] == pytest.approx(25 * 0.5e-3)
     assert need["image_gb_per_day"] == pytest.approx(1_440_000 * 50_000 / 1e9)
     assert need["image_gb"] == pytest.approx(need["image_gb_per_day"] * 30)
-    assert need["rows_per_day"] == pytest.approx(1_440_000 * 2.05)
+    assert need["rows_per_day"] == pytest.approx(1_440_000 * 3.05)
     assert need["warehouse_gb_per_day"] == pytest.approx(1_440_000 * (1200 + 0.05 * 500) / 1e9)
     assert need["writer_load"] == pytest.approx(25 * 2e-3)
     assert need["transactions_per_s"] == pytest.approx(25 / 8)
     assert need["network_mbit_per_s"] == pytest.approx(25 * 2 * 50_000 * 8 / 1e6)
-    assert need["training_hours"] == pytest.approx(1e6 / (50 * 16 * 0.9**4) / 3600)
-    assert need["step_mb"] == pytest.approx(2 * 15 / 16 * 310_000 * 4 / 1e6)
+    assert need["training_hours"] == pytest.approx(44_000 * 12 / (50 * 4 * 0.9**2) / 3600)
+    assert need["step_mb"] == pytest.approx(2 * 3 / 4 * 310_000 * 4 / 1e6)
     assert "money_per_year" not in need
     assert "all_cores" not in need
 
@@ -151,7 +153,7 @@ def test_twice_the_takt_is_half_of_everything_that_flows(plant: Plant) -> None:
 
 def test_without_defects_there_are_still_rows() -> None:
     need = capacity(MEASURED, replace(PLANT, defects_per_image=0))
-    assert need["rows_per_day"] == pytest.approx(2 * need["images_per_day"])
+    assert need["rows_per_day"] == pytest.approx(3 * need["images_per_day"])
     assert need["warehouse_gb_per_day"] == pytest.approx(need["images_per_day"] * 1200 / 1e9)
 
 

@@ -38,9 +38,9 @@ def capacity(
     database: Annotated[str, typer.Option(help="sqlite or postgresql.")] = _PLANT.database,
     cores_per_node: Annotated[int, typer.Option(help="Of the machines.")] = _PLANT.cores_per_node,
     spare_nodes: Annotated[int, typer.Option(help="Of each plant, for one that fails.")] = _PLANT.spare_nodes,
-    training_images: Annotated[
+    training_crops: Annotated[
         int, typer.Option(help="Training crops of an epoch: boards x --crops-per-pair.")
-    ] = _PLANT.training_images,
+    ] = _PLANT.training_crops,
     training_epochs: Annotated[int, typer.Option(help="Epochs of one training.")] = _PLANT.training_epochs,
     training_workers: Annotated[int, typer.Option(help="Workers of one core each.")] = _PLANT.training_cores,
     core_hour_price: Annotated[float | None, typer.Option(help="Of one core for one hour.")] = None,
@@ -74,7 +74,7 @@ def capacity(
         database=database,
         cores_per_node=cores_per_node,
         spare_nodes=spare_nodes,
-        training_images=training_images,
+        training_crops=training_crops,
         training_epochs=training_epochs,
         training_cores=training_workers,
     )

@@ -128,7 +128,7 @@ def _inspection(sheet: _Sheet, measured: Measured, plant: Plant, per_s: float) -
     sheet.add(
         "cores",
         "cores",
-        f"the fewest busy at most {plant.utilisation:.0%} of the time ({busy:.4g} / {plant.utilisation:g}) with a mean "
+        f"the fewest busy at most {100 * plant.utilisation:g} % of the time ({busy:.4g} / {plant.utilisation:g}) with a mean "
         f"wait of at most {plant.longest_mean_wait_s:g} s",
         cores,
         "cores",
@@ -185,9 +185,9 @@ def _warehouse(sheet: _Sheet, database: Warehouse, plant: Plant) -> None:
     defects = plant.defects_per_image
     rows = sheet.add(
         "rows_per_day",
-        "rows a day: a board, an inspection, its detections",
-        f"{day:,.0f} x (2 + {defects:g})",
-        day * (2 + defects),
+        "rows a day: boards, inspections, requests, detections",
+        f"{day:,.0f} x ({database.rows_per_board:.4g} + {defects:g})",
+        day * (database.rows_per_board + defects),
         "rows",
     )
     per_day = sheet.add(
@@ -246,10 +246,10 @@ def _training(sheet: _Sheet, measured: Measured, plant: Plant) -> None:
     efficiency = 1.0 if gain is None else min(1.0, gain.median / 2) ** math.log2(cores)
     sheet.add(
         "training_hours",
-        f"a training of {plant.training_images:,} images x {plant.training_epochs} epochs",
-        f"{plant.training_images:,} x {plant.training_epochs} / ({training.images_per_core_s:.4g} /s x {cores} cores x "
+        f"a training of {plant.training_crops:,} crops x {plant.training_epochs} epochs",
+        f"{plant.training_crops:,} x {plant.training_epochs} / ({training.images_per_core_s:.4g} /s x {cores} cores x "
         f"{efficiency:.3g})",
-        plant.training_images * plant.training_epochs / (training.images_per_core_s * cores * efficiency) / 3600,
+        plant.training_crops * plant.training_epochs / (training.images_per_core_s * cores * efficiency) / 3600,
         "h",
     )
     sheet.add(

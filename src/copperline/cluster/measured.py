@@ -74,12 +74,15 @@ class Warehouse(_Figures):
 
     Attributes:
         boards: that were written.
+        rows_per_board: of a board without defects: the board, its inspection, the request that it came with; and its
+            share of the counts by hour.
         bytes_per_board: rows and indexes of a board without defects, what is counted by hour included.
         bytes_per_defect: rows and indexes that each detection adds.
         write_ms_per_board: of one writer, boards written in transactions of `batch`.
     """
 
     boards: int = Field(ge=1)
+    rows_per_board: Positive
     bytes_per_board: Positive
     bytes_per_defect: Positive
     write_ms_per_board: Positive
@@ -119,12 +122,13 @@ class Ratio(_Figures):
 
 
 class Scaling(_Figures):
-    """Two one-core workers against one, images a second; None: not measured.
+    """Two cores against one, and Ray against the plain loop, in images a second; None: not measured.
 
     Attributes:
-        training_local, training_ray: `copperline train --engine`.
-        inspection_local, inspection_ray: `copperline inspect --engine`.
-        ray_to_local: batch inspection by Ray against the plain loop, on the same cores.
+        training_local, training_ray: `copperline train --engine`, two workers of one core against one.
+        inspection_local: `copperline inspect`, one process with two threads against one.
+        inspection_ray: `copperline inspect --engine ray`, two workers of one core against one.
+        ray_to_local_one_core, ray_to_local_two_cores: batch inspection by Ray against the plain loop on as many cores.
         driver_ms_per_board: what the process that leads Ray's batch inspection does itself.
         largest_weight_difference: between the models of one and of two workers after the same steps.
     """
@@ -133,7 +137,8 @@ class Scaling(_Figures):
     training_ray: Ratio | None = None
     inspection_local: Ratio | None = None
     inspection_ray: Ratio | None = None
-    ray_to_local: Ratio | None = None
+    ray_to_local_one_core: Ratio | None = None
+    ray_to_local_two_cores: Ratio | None = None
     driver_ms_per_board: NotNegative | None = None
     largest_weight_difference: NotNegative | None = None
 

@@ -29,7 +29,7 @@ class Plant:
         database: `sqlite` or `postgresql`.
         cores_per_node: of the machines.
         spare_nodes: of each plant, for one that fails or is taken down.
-        training_images, training_epochs: of one training.
+        training_crops, training_epochs: of one training; crops of an epoch: boards x crops of each.
         training_cores: workers of one core each.
     """
 
@@ -49,13 +49,13 @@ class Plant:
     database: str = "postgresql"
     cores_per_node: int = 16
     spare_nodes: int = 1
-    training_images: int = 10_000
-    training_epochs: int = 100
-    training_cores: int = 16
+    training_crops: int = 44_000
+    training_epochs: int = 12
+    training_cores: int = 4
 
     def __post_init__(self) -> None:
         """Raises SettingsError for a number out of its range."""
-        for name in ("lines", "plants", "boards_per_panel", "images_per_board", "cores_per_node", "training_images"):
+        for name in ("lines", "plants", "boards_per_panel", "images_per_board", "cores_per_node", "training_crops"):
             self._require(name, 1, 1e9)
         for name in ("training_epochs", "training_cores"):
             self._require(name, 1, 1e6)

@@ -14,8 +14,8 @@ def erlang_b(servers: int, load: float) -> float:
         servers: c >= 0.
         load: a = arrivals a second x seconds of service, in erlangs, >= 0.
 
-    By the recursion B(0) = 1, B(c) = a B(c-1) / (c + a B(c-1)), which neither overflows nor cancels: A. O. Allen,
-    Probability, Statistics, and Queueing Theory, 2nd ed., section 5.2.2.
+    By the recursion B(0) = 1, B(c) = a B(c-1) / (c + a B(c-1)), which neither overflows nor cancels and follows from
+    Erlang's loss formula: L. Kleinrock, Queueing Systems, vol. 1, 1975, section 3.7.
 
     >>> round(erlang_b(2, 1.0), 3)
     0.2
@@ -31,7 +31,7 @@ def erlang_b(servers: int, load: float) -> float:
 def erlang_c(servers: int, load: float) -> float:
     """The probability that work has to wait (M/M/c), in [0, 1]; 1 where the load is as much as the servers or more.
 
-    C = B / (1 - (a / c) (1 - B)) with B of `erlang_b`.
+    C = B / (1 - (a / c) (1 - B)) with B of `erlang_b`: Kleinrock, section 3.5.
 
     >>> round(erlang_c(2, 1.0), 3)
     0.333
