@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,19 +65,23 @@ def main() -> None:
     parser.add_argument("--only", choices=("training", "inspection"))
     parser.add_argument("--output", type=Path, default=SHIPPED, help="of benchmarks/capacity.py")
     chosen = parser.parse_args()
-    measured = read_measured(chosen.output)
-    found = measured.scaling.model_dump()
+    parts = {"training": measure_training, "inspection": measure_inspection}
+    sizes = {"training": chosen.crops_per_pair, "inspection": chosen.boards}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_synthetic_dataset(folder / "drawn", train=DRAWN, test=DRAWN, processes=1)
-        if chosen.only != "inspection":
-            found |= measure_training(folder, chosen.rounds, chosen.crops_per_pair)
-        if chosen.only != "training":
-            found |= measure_inspection(folder, chosen.rounds, chosen.boards)
-    scaling = Scaling.model_validate(found)
-    write_measured(measured.model_copy(update={"scaling": scaling}), chosen.output)
-    print(scaling.model_dump_json(indent=2))
+        for part, measure in parts.items():
+            if chosen.only in (None, part):
+                keep(measure(folder, chosen.rounds, sizes[part]), chosen.output)
     print(f"Written to {chosen.output}. Next: python scripts/scale_doc.py")
+
+
+def keep(found: Mapping[str, object], output: Path) -> None:
+    """Beside what is there: of an hour's work nothing is lost when what comes later fails."""
+    measured = read_measured(output)
+    scaling = Scaling.model_validate({**measured.scaling.model_dump(), **found})
+    write_measured(measured.model_copy(update={"scaling": scaling}), output)
+    print(scaling.model_dump_json(indent=2), flush=True)
 
 
 def measure_training(folder: Path, rounds: int, crops_per_pair: int) -> dict[str, object]:
@@ -98,8 +102,8 @@ def measure_training(folder: Path, rounds: int, crops_per_pair: int) -> dict[str
             models.append(weights(Path(str(ran.told["run"]))))
             shutil.rmtree(space)
     return {
-        "training_local": ratio(rates["local", 2], rates["local", 1]),
-        "training_ray": ratio(rates["ray", 2], rates["ray", 1]),
+        "training_local": ratio_of(rates["local", 2], rates["local", 1]),
+        "training_ray": ratio_of(rates["ray", 2], rates["ray", 1]),
         "largest_weight_difference": max(largest_difference(models[0], model) for model in models[1:]),
     }
 
@@ -127,16 +131,20 @@ def measure_inspection(folder: Path, rounds: int, boards: int) -> dict[str, obje
     for number in range(rounds):
         for engine, cores in ways:
             few, many = (inspected(folder, source, engine, cores) for source in (short, long))
+            if many.seconds <= few.seconds:
+                raise SystemExit(
+                    f"{boards} more boards took no more time: the machine is too busy, or give more --boards"
+                )
             rate = boards / (many.seconds - few.seconds)
             print(f"round {number + 1}: inspection, {engine}, {cores} cores: {rate:.1f} boards/s", flush=True)
             rates[engine, cores].append(rate)
             if engine == "ray":
                 leading.append(1e3 * (many.processor_s - few.processor_s) / boards)
     return {
-        "inspection_local": ratio(rates["local", 2], rates["local", 1]),
-        "inspection_ray": ratio(rates["ray", 2], rates["ray", 1]),
-        "ray_to_local_one_core": ratio(rates["ray", 1], rates["local", 1]),
-        "ray_to_local_two_cores": ratio(rates["ray", 2], rates["local", 2]),
+        "inspection_local": ratio_of(rates["local", 2], rates["local", 1]),
+        "inspection_ray": ratio_of(rates["ray", 2], rates["ray", 1]),
+        "ray_to_local_one_core": ratio_of(rates["ray", 1], rates["local", 1]),
+        "ray_to_local_two_cores": ratio_of(rates["ray", 2], rates["local", 2]),
         "driver_ms_per_board": round(statistics.median(leading), 3),
     }
 
@@ -185,7 +193,7 @@ def run(command: Sequence[str], *, cores: int) -> Ran:
     return Ran(json.loads(ran.stdout.splitlines()[-1]), seconds, processor)
 
 
-def ratio(those: Sequence[float], these: Sequence[float]) -> Ratio:
+def ratio_of(those: Sequence[float], these: Sequence[float]) -> Ratio:
     """Of runs of the same round."""
     found = [round(one / other, 3) for one, other in zip(those, these, strict=True)]
     return Ratio(median=statistics.median(found), lowest=min(found), highest=max(found), runs=len(found))

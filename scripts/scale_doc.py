@@ -37,9 +37,9 @@ What is needed follows in this order, and `--json` gives every step:
   1.5 times the mean unless you say otherwise (`--peak`).
 - **Cores**: the fewest that are busy for at most 70 % of the peak (`--utilisation`) while the mean wait before an
   inspection begins stays within its limit (`--longest-wait-seconds`). The wait is that of the queue M/M/c:
-  W = C(c, a) s / (c - a), with s the seconds of one inspection, a = arrivals a second x s, and Erlang's C (L. Kleinrock,
-  *Queueing Systems*, vol. 1, 1975, sections 3.5 and 3.7). Lines hand in more evenly than M/M/c assumes, and inspections
-  take nearly the same time, so the real wait is shorter.
+  W = C(c, a) s / (c - a), with s the seconds of one inspection, a = arrivals a second x s, and Erlang's C
+  (L. Kleinrock, *Queueing Systems*, vol. 1, 1975, sections 3.5 and 3.7). Lines hand in more evenly than M/M/c assumes,
+  and inspections take nearly the same time, so the real wait is shorter.
 - **Nodes** = cores / cores of a node, rounded up, and a spare one.
 - **Storage**: images a day x bytes of an image x days that they are kept. A golden image is kept once, so it does not
   count. `GB` is 10^9 bytes.
@@ -129,12 +129,10 @@ def _scaling(measured: Measured) -> Iterator[str]:
             "The models of one and of two workers, by both engines, after the same steps on the same crops: no weight "
             f"differs by\nmore than {difference:.2g}.\n"
         )
-    if leading is not None:
+    if leading:
         yield (
-            f"What leads a batch inspection by Ray takes {leading:.2f} ms of a core for each board, so it keeps up with "
-            f"{1e3 / leading:,.0f} boards a second at most.\n"
-            if leading
-            else ""
+            f"What leads a batch inspection by Ray takes {leading:.2f} ms of a core for each board, so it keeps up\n"
+            f"with {1e3 / leading:,.0f} boards a second at most.\n"
         )
 
 

@@ -61,10 +61,14 @@ def check(
     )
     at = "" if cluster.is_local else f" --address {cluster.address}"
     say(
-        f"Room for {cluster.cpus:g} workers of one core each"
-        + (f", or {cluster.gpus:g} with a GPU each." if cluster.gpus else "; there is no GPU."),
+        f"Room for {_counted(int(cluster.cpus), 'worker')} of one core"
+        + (f", or {_counted(int(cluster.gpus), 'worker')} of one GPU." if cluster.gpus else "; there is no GPU."),
         f"Next: copperline train --engine ray --workers {max(1, int(cluster.cpus))}{at} --data ...",
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _copperline_of(node: Node) -> str:

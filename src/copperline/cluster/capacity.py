@@ -128,8 +128,8 @@ def _inspection(sheet: _Sheet, measured: Measured, plant: Plant, per_s: float) -
     sheet.add(
         "cores",
         "cores",
-        f"the fewest busy at most {100 * plant.utilisation:g} % of the time ({busy:.4g} / {plant.utilisation:g}) with a mean "
-        f"wait of at most {plant.longest_mean_wait_s:g} s",
+        f"the fewest busy at most {100 * plant.utilisation:g} % of the time ({busy:.4g} / {plant.utilisation:g}) with "
+        f"a mean wait of at most {plant.longest_mean_wait_s:g} s",
         cores,
         "cores",
     )
