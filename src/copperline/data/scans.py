@@ -1,16 +1,15 @@
-"""Reading whole-board scans, whose pixels are hundreds of millions: in grey at once, and only where there is memory."""
+"""Decoding whole-board scans, of hundreds of millions of pixels: in grey at once, and only where there is memory."""
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
-from pathlib import Path
 
-from copperline.data.images import Image, decode_image, image_size, out_of_memory, to_grey
+from copperline.data.images import Image, decode_image, image_size, to_grey
 from copperline.data.memory import available_memory
 from copperline.errors import DataError
 
-# From so many pixels on, colours would cost memory that matters, and the file is read only if there is enough.
+# From so many pixels on, colours would cost memory that matters, and an image is decoded only if there is enough.
 SCAN_PIXELS = 16_000_000
 # Bytes for each pixel that decoding takes at most: progressive JPEG in colour and TIFF of one strip; others take 2.
 _DECODING = 4
@@ -18,36 +17,20 @@ _DECODING = 4
 _SPARE = 300 << 20
 
 
-def read_hashed(path: Path) -> tuple[Image, str]:
-    """Reads and decodes an image once, in grey, with the SHA-256 of just those bytes.
-
-    Args:
-        path: as for `read_image`.
-
-    Returns:
-        (H, W) uint8, and the hexadecimal hash.
+def decode_grey(data: bytes, where: str | os.PathLike[str]) -> Image:
+    """As `decode_image`, always (H, W) uint8 grey. A scan never is in memory in colour.
 
     Raises:
-        DataError: as `read_image`; or the image is a scan, and there is not enough memory to decode it.
+        DataError: as `decode_image`; or the image is a scan, and there is not enough memory to decode it.
     """
-    try:
-        with path.open("rb") as stream:
-            width, height = image_size(stream, path)
-            is_scan = width * height >= SCAN_PIXELS
-            if is_scan:
-                _require_memory(os.fstat(stream.fileno()).st_size + width * height * _DECODING + _SPARE, path)
-            data = stream.read()
-    except MemoryError as error:
-        raise out_of_memory(path) from error
-    except OSError as error:
-        raise DataError(
-            f"expected an image, but the file cannot be read ({error.strerror})", where=path, fix="check the path"
-        ) from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    return to_grey(decode_image(data, path, grey=is_scan)), sha256
+    width, height = image_size(io.BytesIO(data), where)
+    is_scan = width * height >= SCAN_PIXELS
+    if is_scan:
+        _require_memory(width * height * _DECODING + _SPARE, where)
+    return to_grey(decode_image(data, where, grey=is_scan))
 
 
-def _require_memory(needed: int, where: Path) -> None:
+def _require_memory(needed: int, where: str | os.PathLike[str]) -> None:
     free = available_memory()
     if free is not None and free < needed:
         raise DataError(

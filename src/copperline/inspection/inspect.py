@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from copperline.data.images import Image, require_same_size
-from copperline.data.scans import read_hashed
+from copperline.data.scans import decode_grey
 from copperline.data.statistics import grey_levels
 from copperline.detections import Detections
+from copperline.errors import DataError
 from copperline.inspection.detector import Detector, as_grey
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.scans import TileSummary, look_at_scan
@@ -260,8 +262,13 @@ def inspect_arrays(
 def read_file(path: str | os.PathLike[str]) -> ImageFile:
     """Reads and decodes an image once, with the hash of just those bytes; raises DataError."""
     path = Path(path)
-    image, sha256 = read_hashed(path)
-    return ImageFile(path, sha256, image)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"expected an image, but the file cannot be read ({error.strerror})", where=path, fix="check the path"
+        ) from error
+    return ImageFile(path, hashlib.sha256(data).hexdigest(), decode_grey(data, path))
 
 
 def board_id_of(image_path: Path) -> str:

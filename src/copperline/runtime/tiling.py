@@ -41,13 +41,14 @@ class Tiling:
 
     Attributes:
         limit: an image with a longer side than this is cut.
-        side: of a square tile.
+        side: of a square tile. Boards of this size are what the shipped models were measured on, and the smaller a
+            tile, the better its reference fits; below, overlaps cost more than they bring (docs/whole-boards.md).
         overlap: of neighbouring tiles, at least. A defect smaller than `overlap` - 4 is whole in one of them; the
             largest label in DeepPCB's trainval boards is 173 px. Of a larger one the pieces are joined.
     """
 
     limit: int = 1536
-    side: int = 1024
+    side: int = 640
     overlap: int = 192
 
     def __post_init__(self) -> None:
