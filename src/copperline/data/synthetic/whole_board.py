@@ -125,13 +125,14 @@ def _draw_defects(
 def _draw_one(
     image: GreyImage, x: int, y: int, side: int, sizes: DefectSizes | None, rng: np.random.Generator
 ) -> Detections:
-    """One defect in a square of the image, of the first class in a random order that fits; none if none does."""
+    """One defect in a square of the image, of the first class in a random order that fits well inside."""
     window = image[y : y + side, x : x + side]
     if min(window.shape) < SMALLEST_SIDE:
         return Detections.empty()
     for class_id in rng.permutation(_CLASSES).tolist():
         drawn, labels = draw_defects(window, rng, classes=[class_id], sizes=sizes)
-        if len(labels):
+        # A box that the square's edge cut has no margin there, and what lies beyond was not looked at.
+        if len(labels) and labels.boxes.min() > 0 and (labels.boxes[0, 2:] < window.shape[::-1]).all():
             window[:] = drawn
             return labels.shifted(x, y)
     return Detections.empty()
