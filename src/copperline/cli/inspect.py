@@ -61,7 +61,7 @@ def _inspect_board(
     from copperline.taxonomy import Call
     from copperline.warehouse import open_warehouse, place, write_inspection
 
-    with progress("Inspecting tiles") as report_progress:
+    with progress("Inspecting tiles", at_once=False) as report_progress:
         inspection = inspect_image(detector, image, reference, skip_equal=not every_tile, progress=report_progress)
     if not dry_run:
         engine = open_warehouse(settings.warehouse)
