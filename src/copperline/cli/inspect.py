@@ -153,9 +153,9 @@ def _inspect_folder(
 
 
 def _how_looked_at(tiles: TileSummary) -> str:
-    text = f"Looked at in {tiles.tiles} tiles, of which {tiles.skipped} equal their reference and were skipped."
     if not tiles.unregistered:
-        return text
+        skipped = f", of which {tiles.skipped} equal their reference and were skipped" if tiles.skipped else ""
+        return f"Looked at in {tiles.tiles} tiles{skipped}."
     first = tiles.unregistered[0]
     return (
         f"{len(tiles.unregistered)} of {tiles.tiles} tiles do not show what the reference shows there, the first at "

@@ -135,8 +135,9 @@ class Detector:
     ) -> Detections:
         """As calling the detector, without its operating point: all detections with a confidence of at least `floor`.
 
-        This is what evaluation needs, and where an operating point is chosen from. `progress` is called with (tiles
-        done, tiles in all) where the image is so large that it is inspected in tiles.
+        This is what evaluation needs, and where an operating point is chosen from. An image that is so large that it is
+        inspected in tiles is registered tile by tile; none is skipped or withheld. `progress` is called with (tiles
+        done, tiles in all) then.
         """
         test = as_grey(test, "test image")
         if reference is not None:
