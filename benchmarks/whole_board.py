@@ -32,7 +32,7 @@ from copperline.taxonomy import DEEPPCB
 
 SCANNERS = {
     "rough": ScanSettings(blur=(1.0, 1.0), roughness=(30.0, 30.0)),
-    "as drawn boards": ScanSettings(blur=(1.0, 1.0), roughness=(18.0, 18.0)),
+    "medium": ScanSettings(blur=(1.0, 1.0), roughness=(18.0, 18.0)),
     "smooth": ScanSettings(blur=(1.0, 1.0), roughness=(6.0, 6.0)),
 }
 SAME_PLACE = 0.33
