@@ -12,7 +12,7 @@ from copperline.cli.options import JsonOption, ModelOption, WorkspaceOption, pri
 from copperline.errors import SettingsError
 
 if TYPE_CHECKING:
-    from copperline.inspection import Detector
+    from copperline.inspection import Detector, TileSummary
     from copperline.settings import Settings
 
 
@@ -25,6 +25,9 @@ def inspect(
     model: ModelOption = "champion",
     station: Annotated[str, typer.Option(help="Where it is inspected; kept in the warehouse.")] = "cli",
     picture: Annotated[Path | None, typer.Option(help="Write the image with its detections drawn in.")] = None,
+    every_tile: Annotated[
+        bool, typer.Option("--every-tile", help="On a scan: look at tiles that equal their reference too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing to the warehouse.")] = False,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
@@ -39,7 +42,7 @@ def inspect(
         _inspect_folder(Detector.load(model, settings=settings), path, reference, station, dry_run, settings, json_)
     else:
         detector = Detector.load(model, settings=settings)
-        _inspect_board(detector, path, reference, station, picture, dry_run, settings, json_)
+        _inspect_board(detector, path, reference, station, picture, every_tile, dry_run, settings, json_)
 
 
 def _inspect_board(
@@ -48,24 +51,34 @@ def _inspect_board(
     reference: Path | None,
     station: str,
     picture: Path | None,
+    every_tile: bool,
     dry_run: bool,
     settings: Settings,
     json_: bool,
 ) -> None:
     from copperline.inspection import inspect_image
+    from copperline.progress import progress
     from copperline.taxonomy import Call
     from copperline.warehouse import open_warehouse, place, write_inspection
 
-    inspection = inspect_image(detector, image, reference)
+    with progress("Inspecting tiles", at_once=False) as report_progress:
+        inspection = inspect_image(detector, image, reference, skip_equal=not every_tile, progress=report_progress)
     if not dry_run:
         engine = open_warehouse(settings.warehouse)
         write_inspection(engine, inspection.to_record(station), detector.taxonomy)
         engine.dispose()
     if picture is not None:
         from copperline.data import read_image, write_image
-        from copperline.evaluation import draw_detections
+        from copperline.evaluation import draw_detections, draw_scan
+        from copperline.inspection.inspect import read_file
 
-        write_image(picture, draw_detections(read_image(image), inspection.verdict.detections, detector.taxonomy))
+        detections, taxonomy = inspection.verdict.detections, detector.taxonomy
+        write_image(
+            picture,
+            draw_detections(read_image(image), detections, taxonomy)
+            if inspection.verdict.tiles is None
+            else draw_scan(read_file(image).image, detections, taxonomy),
+        )
     if json_:
         print_json(inspection.to_dict())
         return
@@ -75,6 +88,8 @@ def _inspect_board(
         f"{inspection.board_id}: {verdict.call.value}, {len(verdict.detections)} defects, {verdict.latency_ms:.0f} ms"
         + ("" if score is None else f", registration {score:.2f}")
     )
+    if verdict.tiles is not None:
+        say(_how_looked_at(verdict.tiles))
     if verdict.call is Call.WITHHELD:
         say(_why_withheld())
     if len(verdict.detections):
@@ -135,6 +150,17 @@ def _inspect_folder(
         )
     if batch.inspected == 0:
         raise SettingsError("expected boards to inspect, none could be", where=folder, fix="see the reasons above")
+
+
+def _how_looked_at(tiles: TileSummary) -> str:
+    if not tiles.unregistered:
+        skipped = f", of which {tiles.skipped} equal their reference and were skipped" if tiles.skipped else ""
+        return f"Looked at in {tiles.tiles} tiles{skipped}."
+    first = tiles.unregistered[0]
+    return (
+        f"{len(tiles.unregistered)} of {tiles.tiles} tiles do not show what the reference shows there, the first at "
+        f"x {first.x1} to {first.x2}, y {first.y1} to {first.y2} px."
+    )
 
 
 def _why_withheld() -> str:

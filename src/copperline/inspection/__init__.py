@@ -12,6 +12,7 @@ from copperline.inspection.detector import Detector
 from copperline.inspection.inspect import Inspection, Verdict, inspect_arrays, inspect_image
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.predict_sql import predict_function
+from copperline.inspection.scans import TileSummary
 from copperline.inspection.trial import Trial, try_pair
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Inspectable",
     "Inspection",
     "Skipped",
+    "TileSummary",
     "Trial",
     "Verdict",
     "decide",
