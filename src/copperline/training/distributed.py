@@ -15,6 +15,10 @@ from torch import Tensor
 
 from copperline.errors import TrainingError
 
+class WorkerLostError(TrainingError):
+    """Another worker is gone, or silent: not this worker's fault, and not for certain the same the next time."""
+
+
 TIMEOUT_S = 600.0
 """How long a worker waits for the others, which may be validating; longer than that, they are lost."""
 
@@ -136,7 +140,7 @@ def join_world(device_name: str | None = None, *, timeout_s: float = TIMEOUT_S) 
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout_s))
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(
+        raise WorkerLostError(
             f"the {world.size} workers cannot meet within {timeout_s:g} s ({_first_line(error)})",
             fix="check MASTER_ADDR and MASTER_PORT, and that all workers were started",
         ) from error
@@ -152,7 +156,7 @@ def _reached(workers: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise TrainingError(
+        raise WorkerLostError(
             f"lost touch with one of the {workers} workers ({_first_line(error)})",
             fix="the last checkpoint is kept: go on with --resume",
         ) from error
