@@ -15,6 +15,7 @@ from torch import Tensor
 
 from copperline.errors import TrainingError
 
+
 class WorkerLostError(TrainingError):
     """Another worker is gone, or silent: not this worker's fault, and not for certain the same the next time."""
 

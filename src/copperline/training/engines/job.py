@@ -12,7 +12,7 @@ from copperline.training.batches import micro_batches, shares, steps_per_epoch
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
 from copperline.training.distributed import World
-from copperline.training.loop import Listener, Metrics, Save, TrainResult, train
+from copperline.training.loop import CHECKPOINT_EVERY_S, Listener, Metrics, Save, TrainResult, train
 from copperline.training.validation import curve_figures
 from copperline.yolo.network import Network
 
@@ -27,6 +27,7 @@ class TrainingJob:
         data_hash: see `train`.
         parts: see `train`.
         init: see `train`; a path on the machine that reads it.
+        checkpoint_every_s: see `train`.
     """
 
     pairs: Sequence[BoardPair]
@@ -36,6 +37,7 @@ class TrainingJob:
     data_hash: str
     parts: tuple[int, ...] = ()
     init: Path | None = None
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
 
     @property
     def total_steps(self) -> int:
@@ -76,6 +78,7 @@ class TrainingJob:
             init=self.init,
             parts=self.parts,
             save=save,
+            checkpoint_every_s=self.checkpoint_every_s,
         )
 
     def outline(self, workers: int, each: str, done: int = 0) -> str:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from copperline.files import atomic_file
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
@@ -97,9 +97,7 @@ class LocalWorkers:
             outline = job.outline(self.workers, self._each, job.steps_done(kept))
             tell_start(tell, outline, "on this machine", reason)
             timeout_s = self.stall_s + 60  # the command sees first that nothing goes on
-            order = WorkerOrder(
-                job, folder, kept is not None, self.threads, self.device_name, timeout_s, os.getpid()
-            )
+            order = WorkerOrder(job, folder, kept is not None, self.threads, self.device_name, timeout_s, os.getpid())
             watch.begin()
             self._run(order, logs, watch)
 
@@ -158,9 +156,7 @@ class LocalWorkers:
             )
 
 
-def _follow(
-    started: Sequence[subprocess.Popen[bytes]], readers: Sequence[ReportReader], watch: Watch
-) -> str | None:
+def _follow(started: Sequence[subprocess.Popen[bytes]], readers: Sequence[ReportReader], watch: Watch) -> str | None:
     """Hands on reports until all workers have ended, or one has in the wrong way.
 
     Returns:

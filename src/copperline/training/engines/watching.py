@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from copperline.errors import CopperlineError, TrainingError
 from copperline.training.engines.base import Tell
-from copperline.training.engines.reports import CheckpointKept, EpochDone, Failed, Report, StepDone
+from copperline.training.engines.reports import EpochDone, Failed, Report, StepDone
 from copperline.training.loop import Listener
 
 
 class WorkersLost(Exception):
-    """Workers died, or failed in a way that may not repeat itself: they can be started again. The text says who and how."""
+    """Workers died, or failed in a way that need not repeat itself: they can be started again. The text says how."""
 
 
 @dataclass
@@ -34,10 +34,14 @@ class Watch:
     _epochs_told: int = 0
     _heard: float = field(default_factory=time.monotonic)
 
-    def begin(self) -> None:
-        """Before the workers are started, again or for the first time."""
+    def begin(self, wait_s: float = 0.0) -> None:
+        """Before the workers are started, again or for the first time.
+
+        Args:
+            wait_s: how long they may have to wait for a place.
+        """
         self.failures = []
-        self._heard = time.monotonic()
+        self._heard = time.monotonic() + wait_s
 
     def take(self, reports: Sequence[Report]) -> None:
         for report in reports:
@@ -102,7 +106,9 @@ def with_restarts(attempt: Callable[[str | None], None], max_failures: int) -> N
             attempt(reason)
         except WorkersLost as lost:
             if number > max_failures:
-                allowed = f"failure {number}, where at most {max_failures} are allowed" if max_failures else "no restarts"
+                allowed = (
+                    f"failure {number}, where at most {max_failures} are allowed" if max_failures else "no restarts"
+                )
                 raise TrainingError(
                     f"{lost} ({allowed})", fix="the last checkpoint is kept: go on with --resume"
                 ) from lost

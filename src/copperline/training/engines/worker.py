@@ -1,4 +1,4 @@
-"""A worker on this machine, as `LocalWorkers` starts it: `python -m copperline.training.engines.worker ORDER REPORTS`."""
+"""A worker on this machine: `LocalWorkers` starts `python -m copperline.training.engines.worker ORDER REPORTS`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main() -> int:
     end_without(order.parent)
     try:
         work(order, send)
-    except Exception as error:  # noqa: BLE001: told to the command, which decides
+    except Exception as error:  # noqa: BLE001  told to the command, which decides
         traceback.print_exc()
         send(Failed.of(int(os.environ["RANK"]), error))
         return 1
