@@ -89,6 +89,7 @@ class RayWorkers:
             session as cluster,
             ray_errors(),
             _environment(self.wait_s),
+            _messages_to(folder / WORKERS_FOLDER / "ray-messages.log"),
             tempfile.TemporaryDirectory(prefix="copperline-train-") as storage,
         ):
             run = _Run(self, cluster, job, folder, Watch(listeners, self.stall_s), tell, resume, storage)
@@ -214,7 +215,7 @@ class _Run:
                     channel.ask_to_regroup.remote()
                     regrouping = True
         self._take(channel)
-        if fit.error is None:
+        if fit.error is None or self._watch.epochs_kept >= self._job.config.epochs:
             return True
         if regrouping and not isinstance(fit.error, CopperlineError):
             return False
@@ -277,6 +278,25 @@ def _new_channel() -> Any:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(Channel).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+@contextmanager
+def _messages_to(log: Path) -> Iterator[None]:
+    """What Ray would print about nodes and processes that died goes to a file: it has no switch for that."""
+    from ray._private import worker
+
+    printed = worker.print_to_stdstream
+
+    def write(data: dict[str, Any], *_: object, **__: object) -> None:
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in data["lines"])
+
+    log.parent.mkdir(exist_ok=True)
+    worker.print_to_stdstream = write
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printed
 
 
 @contextmanager

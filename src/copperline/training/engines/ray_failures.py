@@ -50,5 +50,5 @@ def _died(error: Exception) -> str | None:
     if isinstance(error, OutOfMemoryError):
         return "was ended because its node ran out of memory"
     if isinstance(error, RayActorError):
-        return "was lost with its node" if "node" in str(error).lower().split("the actor")[-1] else "was killed"
+        return "was lost: its process was killed (out of memory?), or its node is gone"
     return None

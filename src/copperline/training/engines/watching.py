@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from copperline.errors import CopperlineError, TrainingError
 from copperline.training.engines.base import Tell
-from copperline.training.engines.reports import EpochDone, Failed, Report, StepDone
+from copperline.training.engines.reports import CheckpointKept, EpochDone, Failed, Report, StepDone
 from copperline.training.loop import Listener
 
 
@@ -25,12 +25,14 @@ class Watch:
         stall_s: so long may pass without any report.
         failures: that this start's workers reported.
         step: done last.
+        epochs_kept: whole epochs in the last checkpoint that was kept.
     """
 
     listeners: Sequence[Listener]
     stall_s: float
     failures: list[Failed] = field(default_factory=list)
     step: int = 0
+    epochs_kept: int = 0
     _epochs_told: int = 0
     _heard: float = field(default_factory=time.monotonic)
 
@@ -55,6 +57,8 @@ class Watch:
                     self._epochs_told = report.epoch
                     for listener in self.listeners:
                         listener.on_epoch(report.epoch, report.metrics)
+                case CheckpointKept():
+                    self.epochs_kept = report.epoch
                 case Failed():
                     self.failures.append(report)
                 case _:
@@ -86,7 +90,7 @@ class Watch:
         if root is not None:
             return WorkersLost(f"worker {root.rank} failed ({root.problem}; see {log})")
         if self.failures:
-            return WorkersLost(f"worker {self.failures[0].rank} {self.failures[0].problem}")
+            return WorkersLost(f"worker {self.failures[0].rank} lost touch with another")
         return WorkersLost(f"the workers ended before their work did; see {log}")
 
 
@@ -122,4 +126,4 @@ def tell_start(tell: Tell, outline: str, engine: str, reason: str | None) -> Non
     if reason is None:
         tell(f"Training {engine}: {outline}.")
     else:
-        tell(f"{reason[0].upper()}{reason[1:]}. Going on {engine}: {outline}.")
+        tell(f"{reason[0].upper()}{reason[1:]}. Started again {engine}: {outline}.")
