@@ -30,6 +30,8 @@ from copperline.training.loop import Listener, TrainResult
 WORKERS_FOLDER = "workers"
 """In the run's folder: what each worker reported and printed."""
 POLL_S = 0.05
+START_S = 120.0
+"""How long workers may take to import what they need, on top of the limit for a step."""
 GRACE_S = 3.0
 """How long the other workers may take to say why they end, once one has ended."""
 
@@ -98,7 +100,7 @@ class LocalWorkers:
             tell_start(tell, outline, "on this machine", reason)
             timeout_s = self.stall_s + 60  # the command sees first that nothing goes on
             order = WorkerOrder(job, folder, kept is not None, self.threads, self.device_name, timeout_s, os.getpid())
-            watch.begin()
+            watch.begin(START_S)
             self._run(order, logs, watch)
 
         try:

@@ -147,12 +147,18 @@ class _Run:
                 if self._start(self._engine.workers, reason):
                     return
             except NotPlaced as missing:
-                fewer = min(self._places(), self._engine.workers - 1)
-                if fewer < (self._engine.min_workers or self._engine.workers):
-                    raise self._too_small(fewer) from missing
-                if self._start(fewer, f"the cluster has had no place for more workers for {self._engine.wait_s:.0f} s"):
+                places = self._places()
+                fewer = min(places, self._engine.workers - 1)
+                if fewer < self._least:
+                    raise self._too_small(places) from missing
+                full = f"the cluster has had no place for more workers for {self._engine.wait_s:.0f} s"
+                if self._start(fewer, full):
                     return
             reason = "the cluster has a place for more workers"
+
+    @property
+    def _least(self) -> int:
+        return self._engine.min_workers or self._engine.workers
 
     def _places(self) -> int:
         """For how many workers the nodes that are alive have the resources."""
@@ -162,15 +168,13 @@ class _Run:
         )
 
     def _too_small(self, places: int) -> ClusterError:
-        engine = self._engine
         each = f"{self._cpus} CPU{'s' if self._cpus > 1 else ''}" + (" and a GPU" if self._gpus else "")
-        elastic = "" if engine.min_workers is not None else ", let the run go on with fewer (--min-workers)"
+        elastic = "" if self._engine.min_workers is not None else ", let the run go on with fewer (--min-workers)"
         return ClusterError(
-            f"expected {engine.min_workers or engine.workers} free places for workers with {each} each within "
-            f"{engine.wait_s:.0f} s, found {max(places, 0)}"
-            + (", or other work that takes them" if places >= (engine.min_workers or engine.workers) - 1 else ""),
-            where=engine.address,
-            fix=f"add nodes{elastic}, or take fewer --workers; a checkpoint that was kept goes on with --resume",
+            f"expected {self._least} free places for workers with {each} each within {self._engine.wait_s:.0f} s, found "
+            + ("that other work takes some" if places >= self._least else f"{places}"),
+            where=self._engine.address,
+            fix=f"add nodes{elastic}, or take fewer --workers; if there is a checkpoint, go on with --resume",
         )
 
     def _start(self, workers: int, reason: str | None) -> bool:
