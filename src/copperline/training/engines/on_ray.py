@@ -171,8 +171,8 @@ class _Run:
         each = f"{self._cpus} CPU{'s' if self._cpus > 1 else ''}" + (" and a GPU" if self._gpus else "")
         elastic = "" if self._engine.min_workers else ", let the run go on with fewer (--min-workers)"
         return ClusterError(
-            f"expected {self._least} free places for workers with {each} each within {self._engine.wait_s:.0f} s, found "
-            + ("that other work takes some" if places >= self._least else f"{places}"),
+            f"expected {self._least} free places for workers with {each} each within {self._engine.wait_s:.0f} s, "
+            "found " + ("that other work takes some" if places >= self._least else f"{places}"),
             where=self._engine.address,
             fix=f"add nodes{elastic}, or take fewer --workers; if there is a checkpoint, go on with --resume",
         )
