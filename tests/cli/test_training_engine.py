@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from copperline.cli.training_engine import EngineName, chosen_engine
+from copperline.cli.training_engine import EngineName, chosen_engine, told_how_to_resume
 from copperline.errors import SettingsError
 from copperline.settings import Settings
 from copperline.training import LocalWorkers, RayWorkers, ThisProcess
@@ -92,3 +92,16 @@ def test_more_workers_than_a_batch_can_be_shared_among_is_one_line(
     ran = copperline("train", "--data", demo.data, "--workspace", tmp_path, "--workers", 3)
     assert ran.status == 1
     assert ran.err.splitlines()[-1].startswith("error: expected at most 2 workers for batches of 44 crops")
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_whoever_stops_a_run_is_told_how_to_go_on(
+    ending: type[BaseException], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ending), told_how_to_resume(tmp_path):
+        raise ending
+    assert capsys.readouterr().err == ""  # nothing to go on from
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(ending), told_how_to_resume(tmp_path):
+        raise ending
+    assert f"--resume {tmp_path} to go on" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from copperline.cli.training_engine import (
     chosen_engine,
     interrupted_run,
     note_torchrun,
+    told_how_to_resume,
 )
 from copperline.errors import SettingsError
 
@@ -171,7 +172,7 @@ def train(
                 fix="leave --init out: the run goes on with its own weights",
             )
         start = None if initial is None else initial.path
-        with training_progress() as bar:
+        with told_how_to_resume(folder), training_progress() as bar:
             how: dict[str, Any] = {
                 "resume": checkpoint,
                 "init": start,

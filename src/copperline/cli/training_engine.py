@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,6 +124,17 @@ def chosen_engine(
 def started_by_torchrun() -> bool:
     """Or by whatever else sets its variables."""
     return "WORLD_SIZE" in os.environ
+
+
+@contextmanager
+def told_how_to_resume(folder: Path) -> Iterator[None]:
+    """When Ctrl-C or SIGTERM ends the block, a line says how to go on, if there is a checkpoint."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if (folder / "checkpoint.pt").is_file():
+            typer.echo(f"Stopped. The checkpoint is kept: add --resume {folder} to go on.", err=True)
+        raise
 
 
 def note_torchrun(folder: Path) -> None:
