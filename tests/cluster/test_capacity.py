@@ -97,15 +97,15 @@ def test_a_plant_of_fifty_lines_by_hand() -> None:
 
 def test_money_is_that_of_the_given_prices_alone() -> None:
     need = capacity(MEASURED, PLANT, Prices(core_hour=0.04, gb_month=0.02, database_month=100, currency="USD"))
-    assert need["cores_per_year"] == pytest.approx(32 * 8760 * 0.04)
-    assert need["images_per_year_money"] == pytest.approx(need["image_gb"] * 12 * 0.02)
-    assert need["database_per_year"] == pytest.approx(1200)
+    assert need["cores_money_per_year"] == pytest.approx(32 * 8760 * 0.04)
+    assert need["images_money_per_year"] == pytest.approx(need["image_gb"] * 12 * 0.02)
+    assert need["database_money_per_year"] == pytest.approx(1200)
     assert need["money_per_year"] == pytest.approx(
-        need["cores_per_year"] + need["images_per_year_money"] + need["database_per_year"]
+        need["cores_money_per_year"] + need["images_money_per_year"] + need["database_money_per_year"]
     )
-    assert {step.unit for step in need.steps if step.key.endswith("per_year_money")} == {"USD"}
+    assert {step.unit for step in need.steps if step.key.endswith("money_per_year")} == {"USD"}
     assert "money_per_year" not in capacity(MEASURED, PLANT, Prices())
-    assert "cores_per_year" not in capacity(MEASURED, PLANT, Prices(gb_month=0.02))
+    assert "cores_money_per_year" not in capacity(MEASURED, PLANT, Prices(gb_month=0.02))
 
 
 def test_a_thousand_plants_are_a_thousand_times_one() -> None:

@@ -180,17 +180,23 @@ def test_where_nothing_listens_it_is_said_at_once() -> None:
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", None])
-def test_another_server_is_told_from_ray(answer: bytes | None) -> None:
-    """One that answers otherwise, one that hangs up, and one that says nothing."""
+SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"  # what a server of HTTP/2 answers first
+
+
+@pytest.mark.parametrize(
+    ("answer", "hangs_up"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", True), (b"", True), (b"", False), (SETTINGS_FRAME, False)],
+    ids=["answers otherwise", "hangs up", "says nothing", "speaks HTTP/2 and no more"],
+)
+def test_another_server_is_told_from_ray(answer: bytes, hangs_up: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken: list[socket.socket] = []
 
         def serve() -> None:
             connection, _ = server.accept()
             taken.append(connection)
-            if answer is not None:
-                connection.sendall(answer)
+            connection.sendall(answer)
+            if hangs_up:
                 connection.close()
 
         thread = threading.Thread(target=serve)

@@ -267,7 +267,7 @@ def _money(sheet: _Sheet, plant: Plant, prices: Prices) -> None:
     if prices.core_hour is not None:
         cores = sheet["nodes"] * plant.cores_per_node
         year += sheet.add(
-            "cores_per_year",
+            "cores_money_per_year",
             "cores a year, all nodes always on",
             f"{cores:,.0f} cores x 8,760 h x {prices.core_hour:g} {unit}",
             cores * 12 * HOURS_PER_MONTH * prices.core_hour,
@@ -276,7 +276,7 @@ def _money(sheet: _Sheet, plant: Plant, prices: Prices) -> None:
     if prices.gb_month is not None:
         kept = sheet["image_gb"]
         year += sheet.add(
-            "images_per_year_money",
+            "images_money_per_year",
             "images a year",
             f"{kept:,.4g} GB x 12 months x {prices.gb_month:g} {unit}",
             kept * 12 * prices.gb_month,
@@ -284,7 +284,7 @@ def _money(sheet: _Sheet, plant: Plant, prices: Prices) -> None:
         )
     if prices.database_month is not None:
         year += sheet.add(
-            "database_per_year",
+            "database_money_per_year",
             "database a year",
             f"12 months x {prices.database_month:g} {unit}",
             12 * prices.database_month,

@@ -124,7 +124,7 @@ def _out_of_memory(error: BaseException) -> CopperlineError:
     address = re.search(r"IP: ([\w.:]+)", str(error))
     return ClusterError(
         f"the node{f' {address[1]}' if address else ''} ran out of memory, and Ray ended a worker there",
-        fix="use fewer workers for each node, a smaller --batch, or nodes with more memory",
+        fix="use fewer workers for each node, smaller batches, or nodes with more memory",
     )
 
 
