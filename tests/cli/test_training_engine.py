@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from copperline.cli.training_engine import EngineName, chosen_engine, told_how_to_resume
-from copperline.errors import SettingsError
+from copperline.errors import SettingsError, TrainingError
 from copperline.settings import Settings
 from copperline.training import LocalWorkers, RayWorkers, ThisProcess
 
@@ -63,6 +63,11 @@ def test_a_cluster_may_use_all_its_cores_unless_the_settings_say_otherwise() -> 
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         chosen_engine(Settings(), **{**NOTHING, **options})
+
+
+def test_gpus_that_are_not_there_are_missed_before_anything_is_started() -> None:
+    with pytest.raises(TrainingError, match="expected a GPU for each of 64 workers on this machine, found"):
+        chosen_engine(Settings(), **{**NOTHING, "workers": 64, "gpus_per_worker": 1})
 
 
 @pytest.mark.parametrize("option", [{"engine": EngineName.LOCAL}, {"workers": 2}, {"max_failures": 1}])

@@ -73,10 +73,15 @@ def chosen_engine(
     max_failures: int | None,
     address: str | None,
 ) -> Engine:
-    """What the options stand for; None: not given. Raises SettingsError if they contradict each other."""
-    from copperline.training import LocalWorkers, RayWorkers, ThisProcess
+    """What the options stand for; None: not given.
 
-    on_cpu = "cpu" if gpus_per_worker == 0 else None
+    Raises:
+        SettingsError: they contradict each other.
+        TrainingError: this machine has fewer GPUs than are asked for.
+    """
+    from copperline.training import LocalWorkers, RayWorkers, ThisProcess
+    from copperline.training.engines import device_name_for
+
     given = {
         "--engine": engine,
         "--workers": workers,
@@ -90,7 +95,8 @@ def chosen_engine(
                 f"expected no {named[0]} under torchrun, which starts the workers itself",
                 fix="leave it out, or start copperline without torchrun",
             )
-        return ThisProcess(settings.cores, on_cpu)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return ThisProcess(settings.cores, device_name_for(gpus_per_worker, here))
     count = workers or 1
     if min_workers is not None and min_workers > count:
         raise SettingsError(
@@ -116,9 +122,10 @@ def chosen_engine(
                 if name == "--min-workers"
                 else "add --engine ray",
             )
+    device = device_name_for(gpus_per_worker, count)
     if count == 1 and max_failures is None:
-        return ThisProcess(settings.cores, on_cpu)
-    return LocalWorkers(count, settings.cores, on_cpu, failures, settings.training_stall_s)
+        return ThisProcess(settings.cores, device)
+    return LocalWorkers(count, settings.cores, device, failures, settings.training_stall_s)
 
 
 def started_by_torchrun() -> bool:

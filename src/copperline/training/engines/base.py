@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from copperline.errors import TrainingError
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.engines.job import TrainingJob
@@ -45,6 +47,24 @@ class Engine(Protocol):
             CopperlineError: see `train`; or the workers cannot be started, or were lost too often.
         """
         ...
+
+
+def device_name_for(gpus_per_worker: int | None, workers: int) -> str | None:
+    """What `World` is to be told of the device.
+
+    Args:
+        gpus_per_worker: 0: the CPU; 1: a GPU for each worker; None: whichever there is.
+        workers: on this machine.
+
+    Raises:
+        TrainingError: there are fewer GPUs than were asked for.
+    """
+    if gpus_per_worker and torch.cuda.device_count() < workers:
+        raise TrainingError(
+            f"expected a GPU for each of {workers} workers on this machine, found {torch.cuda.device_count()}",
+            fix="take fewer --workers, or --gpus-per-worker 0",
+        )
+    return "cpu" if gpus_per_worker == 0 else None
 
 
 def result_of(checkpoint: Checkpoint) -> TrainResult:
