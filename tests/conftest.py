@@ -50,6 +50,7 @@ TOGETHER = {
         "tests/cli/test_evaluate.py",
         "tests/cli/test_readme.py",
         "tests/cli/test_shipped_models.py",
+        "tests/cli/test_training_engine.py",
         "tests/cli/test_two_processes.py",
     ),
 }

@@ -112,7 +112,7 @@ def test_worker_whose_neighbour_died_says_so_soon(tiny_pairs: list[BoardPair], t
     started = time.monotonic()
     codes, errors = run_workers(tiny_pairs, tmp_path, "one dies")
     assert codes == [1, 7]
-    assert "TrainingError: lost touch with one of the 2 workers" in errors[0]
+    assert "WorkerLostError: lost touch with one of the 2 workers" in errors[0]
     assert time.monotonic() - started < 60
 
 

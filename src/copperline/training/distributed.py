@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from copperline.errors import TrainingError
+from copperline.training.meeting import agent_store, kept_by_agent
+
+
+class WorkerLostError(TrainingError):
+    """Another worker is gone, or silent: not this worker's fault, and not for certain the same the next time."""
+
 
 TIMEOUT_S = 600.0
 """How long a worker waits for the others, which may be validating; longer than that, they are lost."""
@@ -134,9 +141,16 @@ def join_world(device_name: str | None = None, *, timeout_s: float = TIMEOUT_S) 
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=timeout_s))
+        store = agent_store(world.rank, world.size, timeout_s) if kept_by_agent() else None
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=store,
+            rank=world.rank,
+            world_size=world.size,
+            timeout=timedelta(seconds=timeout_s),
+        )
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(
+        raise WorkerLostError(
             f"the {world.size} workers cannot meet within {timeout_s:g} s ({_first_line(error)})",
             fix="check MASTER_ADDR and MASTER_PORT, and that all workers were started",
         ) from error
@@ -152,11 +166,13 @@ def _reached(workers: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise TrainingError(
+        raise WorkerLostError(
             f"lost touch with one of the {workers} workers ({_first_line(error)})",
             fix="the last checkpoint is kept: go on with --resume",
         ) from error
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Without the place in gloo's source that it begins with, and the guesses that it ends with."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[\S+:\d+\] ", "", line).partition(". This is typically")[0]
