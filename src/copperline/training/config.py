@@ -56,4 +56,6 @@ class TrainConfig(BaseModel):
     mix: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
         (), description="shares of the crops that come from each data set, where there are several"
     )
-    image_cache_mib: int = Field(1536, ge=0, description="memory for decoded images; beyond it they are decoded anew")
+    image_cache_mib: int = Field(
+        1536, ge=0, description="memory of a machine for decoded images; beyond it they are decoded anew"
+    )

@@ -110,7 +110,7 @@ def train(
             f"expected shares of {len(set(parts)) or 'no'} data sets, found {len(config.mix)}",
             fix="give one --mix for each --data",
         )
-    cache = ImageCache(pairs, config.image_cache_mib)
+    cache = ImageCache(pairs, config.image_cache_mib // world.local_size)
     fresh = _fresh_network(config, taxonomy, cache, parts, init) if resume is None else None
     state = _start(taxonomy, config, device, data_hash, resume, fresh)
     world.require_same((state.epoch, state.step, data_hash), "place to begin at and data")
