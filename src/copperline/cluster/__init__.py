@@ -1,1 +1,14 @@
 """Ray: a session on this machine or on a cluster, its failures in plain words, manifests, and how much is needed."""
+
+from copperline.cluster.failures import explained, ray_errors
+from copperline.cluster.nodes import Cluster, Node, Versions
+from copperline.cluster.session import ray_session
+
+__all__ = [
+    "Cluster",
+    "Node",
+    "Versions",
+    "explained",
+    "ray_errors",
+    "ray_session",
+]
