@@ -6,6 +6,7 @@ from copperline.inspection.inspect import Inspection, Verdict, inspect_arrays, i
 from copperline.inspection.pairs import ImagePair, Inspectable, pairs_in, pairs_in_folder
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.predict_sql import predict_function
+from copperline.inspection.resuming import still_to_do
 from copperline.inspection.trial import Trial, try_pair
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "pairs_in",
     "pairs_in_folder",
     "predict_function",
+    "still_to_do",
     "try_pair",
 ]
