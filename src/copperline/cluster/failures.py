@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from copperline import errors
 from copperline.errors import ClusterError, CopperlineError
 
-_OWN = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
-_LOGS = "`ray logs cluster` lists its logs"
+_OWN: dict[str, type[CopperlineError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, CopperlineError)
+}
+_LOGS = "its logs are below /tmp/ray/session_latest/logs on each node"
 _PACKAGES = ("ray.",)
 _LONGEST = 300  # characters of Ray's own words that are repeated
 
@@ -53,7 +55,7 @@ def explained(error: BaseException) -> CopperlineError:
     for inner in _causes(error):
         for kind in type(inner).__mro__:
             explain = _EXPLANATIONS.get(kind.__name__)
-            if explain is not None and kind.__module__.startswith(_PACKAGES):
+            if explain is not None and kind.__module__.startswith(_PACKAGES) and not _failed_at_start(inner):
                 return explain(inner)
     return _raised_in_task(error) or ClusterError(
         f"Ray failed with {type(error).__name__}: {_words(error)}", fix=f"try again; {_LOGS}"
@@ -80,39 +82,48 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 _INNER = ("cause", "controller_failure", "health_check_failure", "_base_exc")
 
 
+def _failed_at_start(error: BaseException) -> bool:
+    """Whether it is an actor that died of what its own `__init__` raised."""
+    return bool(getattr(error, "actor_init_failed", False))
+
+
 def _raised_in_task(error: BaseException) -> CopperlineError | None:
-    """What the code in a task raised: Ray Data keeps only the text of it."""
+    """What the code in a task raised."""
     for inner in _causes(error):
-        text = getattr(inner, "traceback_str", None) or getattr(inner, "_traceback_str", None)
-        last = _last_raised(text) if isinstance(text, str) else None
+        if not is_of_ray(inner):
+            return _task_failed(type(inner).__name__, str(inner))
+    # Ray Data, and an actor that fails at its start, keep only the text of it.
+    for inner in _causes(error):
+        last = _last_raised(str(inner))
         if last is None:
             continue
         name, message = last
         own = _OWN.get(name.removeprefix("copperline.errors.")) if name.startswith("copperline.errors.") else None
-        if own is not None:
-            return own(message)  # type: ignore[no-any-return]
-        return ClusterError(
-            f"a task on the cluster failed with {name}: {_shortened(message)}",
-            fix=f"try the same without Ray, which shows where; {_LOGS}",
-        )
+        return own(message) if own is not None else _task_failed(name, message)
     return None
 
 
-_RAISED = re.compile(r"^(?P<name>[A-Za-z_][\w.]*): (?P<message>\S.*)$", re.MULTILINE)
+def _task_failed(name: str, message: str) -> ClusterError:
+    return ClusterError(
+        f"a task on the cluster failed with {name}: {_shortened(_without_colours(message))}",
+        fix=f"try the same without Ray, which shows where; {_LOGS}",
+    )
+
+
+_RAISED = re.compile(r"^(?P<name>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)): (?P<message>\S.*)$", re.MULTILINE)
 _WRAPPERS = ("ray.", "UserCodeException", "RayDataUserCodeException")
 
 
 def _last_raised(traceback: str) -> tuple[str, str] | None:
-    """Name and message of the first error of a chain, which is the cause of the others."""
-    for match in _RAISED.finditer(_without_colours(traceback)):
-        if not match["name"].startswith(_WRAPPERS):
-            return match["name"], match["message"]
-    return None
+    """Name and message of the last error of a chain that is not Ray's own."""
+    raised = [match.group("name", "message") for match in _RAISED.finditer(_without_colours(traceback))]
+    return next(((name, message) for name, message in reversed(raised) if not name.startswith(_WRAPPERS)), None)
 
 
 def _out_of_memory(error: BaseException) -> CopperlineError:
+    address = re.search(r"IP: ([\w.:]+)", str(error))
     return ClusterError(
-        f"a node ran out of memory, and Ray ended a worker there ({_words(error)})",
+        f"the node{f' {address[1]}' if address else ''} ran out of memory, and Ray ended a worker there",
         fix="use fewer workers for each node, a smaller --batch, or nodes with more memory",
     )
 
