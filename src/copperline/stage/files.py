@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +82,8 @@ def _on_disk(folder: Path) -> Iterator[StageFile]:
                 status, own = path.stat(), path.lstat()
             except FileNotFoundError:
                 continue  # gone since it was listed, or a link to nothing
+            if not stat.S_ISREG(status.st_mode):
+                continue  # a pipe would be waited for without end
             changed = max(status.st_mtime, status.st_ctime, own.st_mtime, own.st_ctime)
             yield StageFile(path, status.st_size, datetime.fromtimestamp(changed, UTC))
 
