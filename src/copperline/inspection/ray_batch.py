@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from copperline.cluster import explained
 from copperline.errors import ClusterError, CopperlineError
+from copperline.files import read_whole
 from copperline.inspection.batch import BatchSummary, Outcome, Progress, Skipped, Tally
 from copperline.inspection.detector import Detector
 from copperline.inspection.pairs import ImagePair
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy
-from copperline.inspection.ray_rounds import Limits, WorkerLostError, cpus_alive, run_round
+from copperline.inspection.ray_rounds import Limits, WorkerLostError, cpus_alive, quiet_raylets, run_round
 from copperline.inspection.ray_worker import Chunk, Job, first_readable
 from copperline.warehouse import InspectionRecord
 
@@ -32,7 +33,7 @@ _BYTES_IN_CHUNK = 32 << 20
 # A worker has one chunk in work and one waiting.
 _IN_FLIGHT = 2
 # Rounds in which a board was in flight when a worker was lost, before it is tried alone; and losses then.
-_SUSPECTED, _CONVICTED = 3, 2
+_SUSPECTED, _CONVICTED = 2, 2
 # Rounds one after another that end with a lost worker before any board is done.
 _FRUITLESS = 5
 
@@ -68,19 +69,20 @@ def inspect_on_ray(
     work = _Work(dict(enumerate(pairs)))
     tally = Tally()
     job = _job(detector, policy, station_id, pairs)
-    while work.missing:
-        plan = work.plan(min(workers, cpus_alive()))
-        try:
-            for answer in run_round(job, plan.chunks, plan.workers, plan.in_flight, limits or Limits()):
-                _take(answer, write, tally)
-                work.done(place for place, _ in answer)
-                if progress is not None:
-                    progress(len(pairs) - len(work.missing), len(pairs))
-            if work.missing and not plan.alone:
-                raise WorkerLostError(_few_lost())
-        except WorkerLostError as error:
-            for pair in work.worker_lost(plan, error.cause):
-                tally.add(Skipped(pair.test_path, f"{pair.test_path}: {_KILLED}"))
+    with quiet_raylets():
+        while work.missing:
+            plan = work.plan(min(workers, cpus_alive()))
+            try:
+                for answer in run_round(job, plan.chunks, plan.workers, plan.in_flight, limits or Limits()):
+                    _take(answer, write, tally)
+                    work.done(place for place, _ in answer)
+                    if progress is not None:
+                        progress(len(pairs) - len(work.missing), len(pairs))
+                if not plan.alone and any(place in work.missing for chunk in plan.chunks for place, _ in chunk):
+                    raise WorkerLostError(_few_lost())
+            except WorkerLostError as error:
+                for pair in work.worker_lost(plan, error.cause):
+                    tally.add(Skipped(pair.test_path, f"{pair.test_path}: {_KILLED}"))
     return tally.summary()
 
 
@@ -105,7 +107,8 @@ def _take(answer: Sequence[tuple[int, Outcome]], write: WriteMany, tally: Tally)
 
 def _job(detector: Detector, policy: CallPolicy, station_id: str, pairs: Sequence[ImagePair]) -> Job:
     return Job(
-        model=detector.model.path.read_bytes(),
+        model=read_whole(detector.model.path),
+        model_path=str(detector.model.path),
         model_name=detector.name,
         model_version=detector.version,
         operating_point=detector.operating_point,

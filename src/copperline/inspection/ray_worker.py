@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from copperline.errors import ClusterError, CopperlineError, DataError
+from copperline.errors import ClusterError, CopperlineError, DataError, ModelError
 from copperline.inspection.batch import Outcome, outcomes
 from copperline.inspection.detector import Detector
 from copperline.inspection.pairs import ImagePair
@@ -37,10 +37,12 @@ class Job:
 
     Attributes:
         model: bytes of the ONNX file.
+        model_path: where that lies, for messages; nodes need not see it.
         try_first: a file of the stage that the driver could read, to be tried before any work; None: none could be.
     """
 
     model: bytes
+    model_path: str
     model_name: str
     model_version: str
     operating_point: OperatingPoint
@@ -66,7 +68,7 @@ class Inspector:
             if job.try_first is not None:
                 _require_seen(job.try_first)
         except CopperlineError as error:
-            self._failure = error
+            self._failure = _named(error, job)
 
     def __call__(self, batch: Mapping[str, Sequence[bytes]]) -> dict[str, list[bytes]]:
         return {OUTCOMES: [pickle.dumps(self._answer(pickle.loads(chunk))) for chunk in batch[BOARDS]]}
@@ -79,8 +81,8 @@ class Inspector:
             found = outcomes(self._detector, [pair for _, pair in chunk], station_id=job.station_id, policy=job.policy)
             return tuple((place, outcome) for (place, _), outcome in zip(chunk, found, strict=True))
         except CopperlineError as error:
-            self._failure = error
-            return error
+            self._failure = _named(error, job)
+            return self._failure
 
 
 def _load(job: Job) -> Detector:
@@ -90,6 +92,13 @@ def _load(job: Job) -> Detector:
         # ONNX Runtime reads the file once, here.
         model = OnnxModel(path, threads=1, tiling=job.tiling)
     return Detector(model, job.model_name, job.model_version, job.operating_point)
+
+
+def _named(error: CopperlineError, job: Job) -> CopperlineError:
+    """The error with the model's own file in place of the node's copy, which is gone."""
+    if isinstance(error, ModelError):
+        error.where = job.model_path
+    return error
 
 
 def _require_seen(location: Location) -> None:
