@@ -166,6 +166,9 @@ def test_a_killed_run_on_ray_started_again_does_what_is_missing(
             driver.wait(timeout=30)
     before = written(workspace)
     assert 0 < before < total
+    (said,) = log.read_text().splitlines()
+    assert said.startswith("error: the process was ended")
+    assert "start the command again" in said
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment)
     assert ended.returncode == 0, ended.stderr

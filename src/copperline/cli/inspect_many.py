@@ -79,7 +79,7 @@ def _inspect_on_cluster(
     cluster: Cluster,
     settings: Settings,
 ) -> BatchSummary:
-    from copperline.cluster import ray_errors, ray_session
+    from copperline.cluster import last_words, ray_errors, ray_session
     from copperline.inspection.ray_batch import inspect_on_ray
     from copperline.progress import progress
     from copperline.warehouse import InspectionRecord, write_inspections
@@ -91,7 +91,11 @@ def _inspect_on_cluster(
 
     local_workers = settings.cores if cluster.address in (None, "local") else None
     workers = cluster.workers or local_workers
-    with ray_session(cluster.address, cpus=workers or 1) as found, progress("Inspecting") as report_progress:
+    with (
+        last_words(_LOST),
+        ray_session(cluster.address, cpus=workers or 1) as found,
+        progress("Inspecting") as report_progress,
+    ):
         report_progress(0, len(pairs))
         with ray_errors():
             return inspect_on_ray(
@@ -102,6 +106,12 @@ def _inspect_on_cluster(
                 station_id=order.station,
                 progress=report_progress,
             )
+
+
+_LOST = (
+    "error: the process was ended, as Ray does when it loses the cluster's head or its own node; what is written stays "
+    "written: see whether the cluster is up, and start the command again, which goes on where it was"
+)
 
 
 def _report(order: Order, settings: Settings, batch: BatchSummary, *, already: int, json_: bool) -> None:
