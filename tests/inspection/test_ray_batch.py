@@ -22,7 +22,7 @@ from copperline.cluster import ray_session
 from copperline.data.images import encode_image
 from copperline.errors import ClusterError, ModelError, WarehouseError
 from copperline.inspection import Detector, ImagePair, inspect_pairs, pairs_in
-from copperline.inspection.ray_batch import chunked, inspect_on_ray
+from copperline.inspection.ray_batch import Work, chunked, inspect_on_ray
 from copperline.inspection.ray_rounds import Limits
 from copperline.settings import Settings
 from copperline.warehouse import InspectionRecord, open_warehouse, write_inspection, write_inspections
@@ -44,6 +44,37 @@ def test_chunks_hold_each_board_once(sizes: list[int], workers: int, single: set
     assert [len(chunk) for chunk in chunks[: len(alone)]] == [1] * len(alone)
     assert all(len(chunk) <= 32 for chunk in chunks)
     assert all(len(chunk) == 1 or sum(pair.size for _, pair in chunk) <= 32 << 20 for chunk in chunks)
+
+
+def twelve() -> Work:
+    return Work({i: ImagePair(f"B{i}", Path(f"{i}.png"), None) for i in range(12)})
+
+
+def test_workers_that_are_lost_again_and_again_are_not_blamed_on_the_boards() -> None:
+    """As on a node without room for a worker: five rounds in which no board is done end the batch."""
+    work, lost, skipped = twelve(), ClusterError("a worker was lost", fix="see `ray status`"), list[ImagePair]()
+    with pytest.raises(ClusterError, match="5 times, workers were lost before a board was done"):
+        for _ in range(100):
+            skipped += work.worker_lost(work.plan(2), lost)
+    assert len(skipped) <= 1
+
+
+def test_a_worker_that_is_lost_after_its_last_answer_is_no_fault() -> None:
+    work, lost = twelve(), ClusterError("a worker was lost")
+    for _ in range(2):
+        work.worker_lost(work.plan(2), lost)
+    plan = work.plan(2)
+    assert plan.alone
+    work.done(place for chunk in plan.chunks for place, _ in chunk)
+    assert work.worker_lost(plan, lost) == []
+    rest = work.plan(2)
+    assert not rest.alone
+    assert {place for chunk in rest.chunks for place, _ in chunk} == set(work.missing)
+
+
+def test_no_node_left_is_said() -> None:
+    with pytest.raises(ClusterError, match="expected a node with a CPU in the cluster, found none left"):
+        twelve().plan(0)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ class BatchSummary:
         new: of these, those that the warehouse did not have yet.
         calls: boards by call.
         defects: detections in all.
-        skipped: boards that could not be inspected, in order.
+        skipped: boards that could not be inspected, by path.
     """
 
     inspected: int

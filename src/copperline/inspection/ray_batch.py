@@ -34,7 +34,7 @@ _BYTES_IN_CHUNK = 32 << 20
 _IN_FLIGHT = 2
 # Rounds in which a board was in flight when a worker was lost, before it is tried alone; and losses then.
 _SUSPECTED, _CONVICTED = 2, 2
-# Rounds one after another that end with a lost worker before any board is done.
+# Rounds one after another that end with a lost worker before any board is done: then it is not the boards.
 _FRUITLESS = 5
 
 
@@ -66,7 +66,7 @@ def inspect_on_ray(
         StageError: a node cannot reach the store that the boards are on.
         ModelError: the network fails on an image.
     """
-    work = _Work(dict(enumerate(pairs)))
+    work = Work(dict(enumerate(pairs)))
     tally = Tally()
     job = _job(detector, policy, station_id, pairs)
     with quiet_raylets():
@@ -129,7 +129,7 @@ class Plan:
     alone: bool
 
 
-class _Work:
+class Work:
     """What is still to do, and which boards were in flight when workers were lost."""
 
     def __init__(self, missing: dict[int, ImagePair]) -> None:
@@ -158,7 +158,7 @@ class _Work:
     def worker_lost(self, plan: Plan, cause: Exception) -> list[ImagePair]:
         """Notes who was in flight, and gives the boards to skip; raises ClusterError if nothing gets on."""
         self._fruitless += 1
-        if self._fruitless >= _FRUITLESS and not plan.alone:
+        if self._fruitless >= _FRUITLESS:
             raise self._given_up(cause) from cause
         open_chunks = [chunk for chunk in plan.chunks if any(place in self.missing for place, _ in chunk)]
         if not plan.alone:
@@ -166,12 +166,13 @@ class _Work:
             in_flight = open_chunks[: plan.workers * plan.in_flight]
             self._suspected.update(place for chunk in in_flight for place, _ in chunk if place in self.missing)
             return []
-        (culprit, pair) = open_chunks[0][0]
+        if not open_chunks:  # lost when it had nothing more to do
+            return []
+        ((culprit, pair),) = open_chunks[0]
         self._convicted[culprit] += 1
         if self._convicted[culprit] < _CONVICTED:
             return []
         del self.missing[culprit]
-        self._fruitless = 0
         return [pair]
 
     def _given_up(self, cause: Exception) -> CopperlineError:

@@ -93,7 +93,7 @@ def _next(
         try:
             item = answers.get(timeout=_LOOK_S)
         except queue.Empty:
-            if time.monotonic() > deadline or not reader.is_alive():
+            if time.monotonic() > deadline or (not reader.is_alive() and answers.empty()):
                 raise ClusterError(
                     f"expected an answer of a worker within {limits.answer_s:.0f} s, found none",
                     fix="look at the cluster with `ray status`, and start the command again: it goes on where it was",
