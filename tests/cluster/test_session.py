@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import json
 import os
 import signal
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,16 @@ def test_a_cluster_is_joined_and_left(cluster: Any) -> None:
         assert (versions.ray, versions.python) == (found.ray_version, found.python_version)
     assert not ray.is_initialized()
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_a_check_shows_what_is_there(cluster: Any, copperline: Callable[..., Any]) -> None:
+    found = copperline("cluster", "check", "--address", cluster.address, "--json")
+    assert (found.status, found.err) == (0, "")
+    assert (found.json["address"], found.json["cpus"], found.json["workers_of_one_core"]) == (cluster.address, 1, 1)
+    assert [node["copperline"] for node in found.json["nodes"]] == [importlib.metadata.version("copperline")]
+    for_people = copperline("cluster", "check", "--address", cluster.address)
+    assert "Room for 1 worker of one core; there is no GPU." in for_people.out
+    assert f"--address {cluster.address}" in for_people.out
 
 
 def test_the_cluster_of_this_machine_is_found(cluster: Any) -> None:
@@ -170,17 +180,23 @@ def test_where_nothing_listens_it_is_said_at_once() -> None:
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", None])
-def test_another_server_is_told_from_ray(answer: bytes | None) -> None:
-    """One that answers otherwise, one that hangs up, and one that says nothing."""
+SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"  # what a server of HTTP/2 answers first
+
+
+@pytest.mark.parametrize(
+    ("answer", "hangs_up"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", True), (b"", True), (b"", False), (SETTINGS_FRAME, False)],
+    ids=["answers otherwise", "hangs up", "says nothing", "speaks HTTP/2 and no more"],
+)
+def test_another_server_is_told_from_ray(answer: bytes, hangs_up: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken: list[socket.socket] = []
 
         def serve() -> None:
             connection, _ = server.accept()
             taken.append(connection)
-            if answer is not None:
-                connection.sendall(answer)
+            connection.sendall(answer)
+            if hangs_up:
                 connection.close()
 
         thread = threading.Thread(target=serve)
@@ -227,12 +243,12 @@ LOCAL = """
 import os, sys
 from pathlib import Path
 from copperline.cluster import ray_session
-for _ in range(2):
-    with ray_session(None, cpus=3, logs=Path(sys.argv[1]), object_store_mib=80) as cluster:
-        import ray
-        assert cluster.is_local and cluster.cpus >= 3 and cluster.object_store_bytes == 80 << 20, cluster
-        assert ray.get(ray.remote(lambda: 7).remote(), timeout=60) == 7
-    assert not [name for name in os.environ if name.startswith("RAY_AUTH")], os.environ
+with ray_session(None, cpus=3, logs=Path(sys.argv[1]), object_store_mib=80) as cluster:
+    import ray
+    assert cluster.is_local and cluster.cpus >= 3 and cluster.object_store_bytes == 80 << 20, cluster
+    assert ray.get(ray.remote(lambda: 7).remote(), timeout=60) == 7
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+assert not [name for name in os.environ if name.startswith("RAY_AUTH")], os.environ
 """
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import json
 import os
 import re
 import socket
@@ -11,6 +9,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+from copperline.cluster.control_service import ask_versions_of_head, not_ray
 from copperline.cluster.nodes import Versions
 from copperline.errors import ClusterError, SettingsError
 
@@ -63,14 +62,14 @@ def of_this_machine() -> Address:
     """
     from ray._private import services
 
-    try:
-        return Address.parse(services.get_ray_address_from_environment("auto", None))
-    except ConnectionError as error:
+    found = os.environ.get("RAY_ADDRESS") or services.find_bootstrap_address(None)
+    if not found:
         raise ClusterError(
             "expected a Ray cluster that this machine is part of, found none",
             fix="start one with `ray start --head`, join one with `ray start --address=HOST:PORT`, or leave the "
             "address out for a Ray of this machine",
-        ) from error
+        )
+    return Address.parse(found)
 
 
 def require_ray_at(address: Address, timeout_s: float) -> Versions:
@@ -80,51 +79,14 @@ def require_ray_at(address: Address, timeout_s: float) -> Versions:
         ClusterError: nothing answers in time, something else does, or no node of the cluster runs on this machine.
     """
     deadline = time.monotonic() + timeout_s
-    _require_http2(address, timeout_s)
-    # Ray's client of the control service waits in C++, where no limit of ours reaches; so it waits beside us.
-    pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="copperline-gcs")
-    asked = pool.submit(_ask_control_service, str(address), max(1.0, deadline - time.monotonic()))
-    pool.shutdown(wait=False)
-    try:
-        return asked.result(max(1.0, deadline - time.monotonic()))
-    except concurrent.futures.TimeoutError as error:
-        raise _not_ray(address, f"no answer within {timeout_s:.0f} s") from error
-
-
-def _ask_control_service(address: str, timeout_s: float) -> Versions:
-    from ray._private import services
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-    from ray.exceptions import AuthenticationError, RaySystemError, RpcError
-
-    try:
-        client = GcsClient(address=address)
-        stored = client.internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster", timeout=timeout_s)
-        alive = {node_id.hex() for node_id, _ in client.get_all_node_info(timeout=timeout_s).items()}
-    except AuthenticationError as error:
-        raise ClusterError(
-            "the cluster asks for its token, and this process has none or another",
-            where=address,
-            fix="set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to those of the cluster",
-        ) from error
-    except (RpcError, RaySystemError) as error:
-        raise _not_ray(Address.parse(address), _first_line(error)) from error
-    if stored is None:
-        raise _not_ray(Address.parse(address), "it has no versions stored")
-    here: set[str] = services.find_node_ids()  # type: ignore[no-untyped-call]
-    if not alive & here:
-        raise ClusterError(
-            "expected this machine to be a node of the cluster, found that it is none",
-            where=address,
-            fix=f"join it with `ray start --address={address} --num-cpus=0`, or hand the command in with "
-            "`ray job submit`",
-        )
-    versions = json.loads(stored)
-    return Versions(versions["python_version"], versions["ray_version"], None)
+    _require_http2(address, min(10.0, timeout_s))
+    return ask_versions_of_head(str(address), max(1.0, deadline - time.monotonic()))
 
 
 def _require_http2(address: Address, timeout_s: float) -> None:
+    """Tells at once what Ray's own client would try for long: nothing there, or something that is not gRPC."""
     try:
-        connection = socket.create_connection((address.host, address.port), timeout=min(10.0, timeout_s))
+        connection = socket.create_connection((address.host, address.port), timeout=timeout_s)
     except (OSError, UnicodeError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else "not a host name"
         raise ClusterError(
@@ -135,25 +97,13 @@ def _require_http2(address: Address, timeout_s: float) -> None:
     with closing(connection):
         if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
             return  # below TLS there is no preface to see; Ray's own client is asked next
-        connection.settimeout(min(10.0, timeout_s))
+        connection.settimeout(timeout_s)
         try:
             connection.sendall(_HTTP2_PREFACE)
             header = b""
             while len(header) < _HEADER_BYTES and (more := connection.recv(_HEADER_BYTES - len(header))):
                 header += more
         except OSError as error:
-            raise _not_ray(address, "it does not answer as Ray does") from error
+            raise not_ray(str(address), "it does not answer as Ray does") from error
     if len(header) < _HEADER_BYTES or header[_TYPE] != _SETTINGS:
-        raise _not_ray(address, "it does not answer as Ray does")
-
-
-def _not_ray(address: Address, found: str) -> ClusterError:
-    return ClusterError(
-        f"expected the head of a Ray cluster, found something else ({found})",
-        where=str(address),
-        fix="give the address that `ray start --head` printed; for a cluster with TLS set RAY_USE_TLS=1 and its keys",
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).strip().rstrip(".")
+        raise not_ray(str(address), "it does not answer as Ray does")

@@ -12,7 +12,7 @@ from copperline.errors import ClusterError, CopperlineError
 _OWN: dict[str, type[CopperlineError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, CopperlineError)
 }
-_LOGS = "its logs are below /tmp/ray/session_latest/logs on each node"
+_LOGS = "the logs are below session_latest/logs of Ray's temporary folder on each node"
 _PACKAGES = ("ray.",)
 _LONGEST = 300  # characters of Ray's own words that are repeated
 
@@ -124,7 +124,7 @@ def _out_of_memory(error: BaseException) -> CopperlineError:
     address = re.search(r"IP: ([\w.:]+)", str(error))
     return ClusterError(
         f"the node{f' {address[1]}' if address else ''} ran out of memory, and Ray ended a worker there",
-        fix="use fewer workers for each node, a smaller --batch, or nodes with more memory",
+        fix="use fewer workers for each node, smaller batches, or nodes with more memory",
     )
 
 
@@ -196,7 +196,7 @@ def _environment_failed(error: BaseException) -> CopperlineError:
 def _authentication_failed(error: BaseException) -> CopperlineError:
     return ClusterError(
         "the cluster asks for its token, and this process has none or another",
-        fix="set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to those of the cluster",
+        fix="set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to its token unless that is in ~/.ray/auth_token",
     )
 
 

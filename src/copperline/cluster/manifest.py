@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from copperline.cluster.kubernetes_words import (
     require_command,
     require_image,
@@ -106,6 +104,8 @@ class ClusterSpec:
 
 def manifest(spec: ClusterSpec) -> str:
     """YAML for `kubectl apply -f`: the NetworkPolicy, and the RayCluster or RayJob."""
+    import yaml  # here: each command line imports this package, and few write a manifest
+
     objects = [network_policy(spec), ray_cluster(spec) if spec.command is None else ray_job(spec)]
     return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True, width=120)
 

@@ -58,7 +58,7 @@ def ray_session(
             has fewer cores.
         gpus: GPUs that the work needs in all.
         timeout_s: after so many seconds a cluster that does not answer is given up.
-        logs: folder that the logs of a Ray of this machine are moved to in the end; None: they are removed.
+        logs: folder that the logs of a Ray of this machine are put into in the end; None: they are removed.
         object_store_mib: shared memory for objects of a Ray of this machine, MiB.
 
     Raises:
@@ -142,8 +142,8 @@ def _of_this_machine(cpus: float, object_store_mib: int, logs: Path | None) -> I
                     yield Versions(own.python, own.ray, None)
             finally:
                 ray.shutdown()
-        _forget_token()
     finally:
+        _forget_token()
         if logs is not None:
             _keep_logs(folder, logs)
         shutil.rmtree(folder, ignore_errors=True)
@@ -213,7 +213,10 @@ def _same(one: Address, other: Address) -> bool:
 def _ip_address(host: str) -> str:
     from ray._private import services
 
-    return str(services.resolve_ip_for_localhost(socket.gethostbyname(host)))
+    try:
+        return str(services.resolve_ip_for_localhost(socket.gethostbyname(host)))
+    except (OSError, UnicodeError):
+        return host  # a name of nothing is the name of no cluster
 
 
 def _short_folder() -> str:
@@ -222,8 +225,8 @@ def _short_folder() -> str:
 
 
 def _keep_logs(folder: Path, target: Path) -> None:
-    for session in sorted(folder.glob("session_2*")):
-        shutil.copytree(session / "logs", target, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+    for found in sorted(folder.glob("session_2*/logs")):
+        shutil.copytree(found, target, dirs_exist_ok=True, ignore_dangling_symlinks=True)
 
 
 def _forget_token() -> None:
