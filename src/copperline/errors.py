@@ -59,6 +59,10 @@ class DamagedImageError(DataError):
     """A file is no whole image: empty, cut off or damaged. One that is still being written looks so too."""
 
 
+class StageError(CopperlineError):
+    """The stage that images lie on cannot be reached or refuses: no network, no keys, no rights."""
+
+
 class ModelError(CopperlineError):
     """A model file, checkpoint or registry entry is missing, damaged or does not fit the task."""
 

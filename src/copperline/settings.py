@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
     registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
+    stage_clock_tolerance_s: float = Field(
+        5.0,
+        ge=0,
+        le=86_400,
+        description="How far the clocks of a stage and of the machines that inspect may differ, seconds",
+    )
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     line_requires_reference: bool = Field(

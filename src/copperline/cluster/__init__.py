@@ -2,6 +2,7 @@
 
 from copperline.cluster.capacity import Need, Step, capacity
 from copperline.cluster.failures import explained, ray_errors
+from copperline.cluster.last_words import last_words
 from copperline.cluster.manifest import ClusterSpec, manifest
 from copperline.cluster.measured import Measured, read_measured, write_measured
 from copperline.cluster.nodes import Cluster, Node, Versions
@@ -20,6 +21,7 @@ __all__ = [
     "Versions",
     "capacity",
     "explained",
+    "last_words",
     "manifest",
     "ray_errors",
     "ray_session",

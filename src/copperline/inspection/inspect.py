@@ -7,20 +7,20 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from copperline.data.images import Image, require_same_size
 from copperline.data.scans import decode_grey
 from copperline.data.statistics import grey_levels
 from copperline.detections import Detections
-from copperline.errors import DataError
 from copperline.inspection.detector import Detector, as_grey
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
 from copperline.inspection.scans import TileSummary, look_at_scan
 from copperline.reference import register
 from copperline.reference.scan_registration import require_similar_size
 from copperline.runtime import Selection, TileProgress
+from copperline.stage import Location, is_url, name_of, read_bytes
 from copperline.taxonomy import Call, Taxonomy
 from copperline.warehouse import InspectionRecord, inspection_id_for
 
@@ -51,7 +51,7 @@ class Verdict:
 class ImageFile:
     """An image with the bytes' SHA-256, so that a row names exactly what was inspected."""
 
-    path: Path
+    path: Location
     sha256: str
     image: Image
 
@@ -72,9 +72,9 @@ class Inspection:
     model_name: str
     model_version: str
     operating_point: str
-    image_path: Path
+    image_path: Location
     image_sha256: str
-    reference_path: Path | None
+    reference_path: Location | None
     reference_sha256: str | None
     width: int
     height: int
@@ -153,7 +153,7 @@ def inspect_image(
 
     Args:
         detector: model and operating point.
-        image_path: the test image.
+        image_path: the test image, a path or a URL.
         reference_path: the golden image of the same board; without one the test image is judged by itself.
         board_id: default: the file's name without its suffix and without `_test`.
         policy: what fails a board.
@@ -259,22 +259,22 @@ def inspect_arrays(
     return Verdict(call, score, latency, detections, levels.brightness, levels.contrast, tiles)
 
 
-def read_file(path: str | os.PathLike[str]) -> ImageFile:
-    """Reads and decodes an image once, with the hash of just those bytes; raises DataError."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"expected an image, but the file cannot be read ({error.strerror})", where=path, fix="check the path"
-        ) from error
+def read_file(location: str | os.PathLike[str]) -> ImageFile:
+    """Reads and decodes an image once, with the hash of just those bytes; a URL is read from its store.
+
+    Raises:
+        DataError: the file cannot be read, or is not a usable image.
+        StageError: the store that the URL names cannot be reached.
+    """
+    path: Location = os.fspath(location) if is_url(location) else Path(location)
+    data = read_bytes(path)
     return ImageFile(path, hashlib.sha256(data).hexdigest(), decode_grey(data, path))
 
 
-def board_id_of(image_path: Path) -> str:
+def board_id_of(image: Location) -> str:
     """The board that a file name stands for.
 
-    >>> board_id_of(Path("line2/20085000_test.jpg")), board_id_of(Path("AX7-0001.png"))
+    >>> board_id_of(Path("line2/20085000_test.jpg")), board_id_of("s3://boards/AX7-0001.png")
     ('20085000', 'AX7-0001')
     """
-    return image_path.stem.removesuffix("_test")
+    return PurePath(name_of(image)).stem.removesuffix("_test")
