@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from copperline.data import BoardDataset, BoardPair, data_hash, open_dataset
+from copperline.data import SPLITS, BoardDataset, BoardPair, data_hash, open_dataset
 from copperline.training import all_trained_on
 from copperline.training.batches import (
     Batch,
@@ -172,7 +172,8 @@ def main() -> None:
     )
     dataset, _ = open_dataset(options.data, splits=("train", "val"))
     images = read_all(dataset.pairs, options.processes)
-    together = all_trained_on(dataset)
+    # `copperline train --refit` opens all splits; the boards of `test` are in the hash alone.
+    together = all_trained_on(open_dataset(options.data, splits=SPLITS)[0])
     crops = {"": dataset, "-refit": together}
     total = sum(len(of.split("train")) for of in crops.values())
 
