@@ -145,6 +145,11 @@ def test_second_run_in_a_workspace_and_a_killed_training(demo: Any, copperline: 
     assert int(first_line.split()[1].rstrip(":")) >= 2
 
 
+def test_a_crop_size_that_the_network_cannot_halve(demo: Any, copperline: Run, tmp_path: Path) -> None:
+    ran = copperline("train", "--data", demo.data, "--workspace", tmp_path / "w", "--crop-size", 100)
+    one_line(ran, "expected a crop size that is a multiple of 32, found 100", "--crop-size 96")
+
+
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 120
     while not condition():

@@ -71,9 +71,13 @@ def train(
             help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
         ),
     ] = None,
+    crop_size: Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")] = 96,
     network: Annotated[
         str | None,
-        typer.Option(help="yolo12-pico (for a CPU) or yolo12n; default: yolo12-pico, with --init that of the model."),
+        typer.Option(
+            help="yolo12-pico or yolo12-pico-wide (for a CPU), or yolo12n; default: yolo12-pico, with --init that of "
+            "the model."
+        ),
     ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")
@@ -160,6 +164,7 @@ def train(
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
+                crop_size=_whole_cells(crop_size),
                 mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
             )
         else:
@@ -213,6 +218,16 @@ def train(
         if trained.config.init and CHAMPION not in version.aliases
         else f"Next: copperline evaluate --data {'LABELLED' if golden_only else sources[0]} --model {version.version}",
     )
+
+
+def _whole_cells(crop_size: int) -> int:
+    """The network halves an image five times. Raises SettingsError."""
+    if crop_size % 32:
+        raise SettingsError(
+            f"expected a crop size that is a multiple of 32, found {crop_size}",
+            fix=f"give for example --crop-size {crop_size // 32 * 32}",
+        )
+    return crop_size
 
 
 def _config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:

@@ -25,6 +25,7 @@ from copperline.errors import TrainingError
 from copperline.reference import register
 from copperline.training.augmentation import Crop, Grey, sample_crop
 from copperline.training.config import TrainConfig
+from copperline.training.crop_processes import in_processes
 from copperline.yolo.loss import Targets
 
 Pair = tuple[Grey, Grey | None]
@@ -73,6 +74,13 @@ class ImageCache:
             self._budget -= size
         return images
 
+    def fill(self) -> None:
+        """Reads what the budget has room for, once for all processes that are started afterwards."""
+        for index in range(len(self)):
+            if self._budget <= 0:
+                return
+            self[index]
+
 
 def epoch_order(pairs: int, config: TrainConfig, epoch: int, parts: Sequence[int] = ()) -> npt.NDArray[np.int64]:
     """Indices of the pairs of one epoch, shuffled: each pair `crops_per_pair` times, in whole batches.
@@ -116,6 +124,14 @@ def make_batch(crops: Sequence[Crop]) -> Batch:
     )
 
 
+def crop_at(cache: ImageCache, config: TrainConfig, epoch: int, order: npt.NDArray[np.int64], position: int) -> Crop:
+    """The crop at a position of an epoch, whose order `epoch_order` gave."""
+    index = int(order[position])
+    rng = np.random.default_rng((config.seed, 2, epoch, position))
+    pair = cache.pairs[index]
+    return sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls)
+
+
 def batches(
     cache: ImageCache,
     config: TrainConfig,
@@ -125,6 +141,7 @@ def batches(
     world_size: int = 1,
     first: int = 0,
     ahead: int = 0,
+    processes: int = 0,
     parts: Sequence[int] = (),
 ) -> Iterator[list[Batch]]:
     """For each step of one epoch, the micro-batches of one of `world_size` workers.
@@ -133,22 +150,21 @@ def batches(
         first: the step to begin with.
         ahead: so many batches are prepared in a thread while one trains. It pays beside a GPU; beside a network that
             computes on all cores of a CPU the thread only gets in the way.
+        processes: instead of the thread, so many processes prepare batches; a GPU trains faster than one thread crops.
         parts: as for `epoch_order`.
     """
     order = epoch_order(len(cache), config, epoch, parts)
     mine = micro_batches(config)[shares(config, world_size)[rank]]
 
-    def crop(position: int) -> Crop:
-        index = int(order[position])
-        rng = np.random.default_rng((config.seed, 2, epoch, position))
-        pair = cache.pairs[index]
-        return sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls)
-
     def prepare(step: int) -> list[Batch]:
         start = step * config.batch_size
-        return [make_batch([crop(start + offset) for offset in part]) for part in mine]
+        return [make_batch([crop_at(cache, config, epoch, order, start + offset) for offset in part]) for part in mine]
 
     steps = range(first, steps_per_epoch(len(cache), config))
+    if processes:
+        cache.fill()
+        yield from in_processes(prepare, steps, processes)
+        return
     if not ahead:
         yield from map(prepare, steps)
         return

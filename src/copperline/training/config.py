@@ -20,7 +20,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: str = Field("yolo12-pico", description="yolo12-pico or yolo12n")
+    network: str = Field("yolo12-pico", description="yolo12-pico, yolo12-pico-wide or yolo12n")
     epochs: int = Field(12, ge=1)
     crops_per_pair: int = Field(44, ge=1)
     crop_size: int = Field(96, ge=64, multiple_of=32, description="side of a training crop, px")

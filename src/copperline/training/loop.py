@@ -20,6 +20,7 @@ from copperline.taxonomy import Taxonomy
 from copperline.training.batches import ImageCache, batches, micro_batches, shares, steps_per_epoch
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
+from copperline.training.crop_processes import crop_processes
 from copperline.training.distributed import ALONE, World
 from copperline.training.ema import WeightAverage
 from copperline.training.initial import crops_to_measure, initial_network
@@ -230,6 +231,7 @@ def _train_epoch(
         world_size=world.size,
         first=state.step,
         ahead=3 if device.type == "cuda" else 0,
+        processes=crop_processes(device, world.local_size),
         parts=parts,
     )
     for mine in prepared:

@@ -55,8 +55,8 @@ def complete_iou(first: Tensor, second: Tensor) -> Tensor:
     size_first = (first[:, 2:] - first[:, :2]).clamp(min=eps)
     size_second = (second[:, 2:] - second[:, :2]).clamp(min=eps)
     low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
-    overlap = (high - low).clamp(min=0).prod(1)
-    iou = overlap / (size_first.prod(1) + size_second.prod(1) - overlap + eps)
+    overlap = _area((high - low).clamp(min=0))
+    iou = overlap / (_area(size_first) + _area(size_second) - overlap + eps)
     hull = torch.maximum(first[:, 2:], second[:, 2:]) - torch.minimum(first[:, :2], second[:, :2])
     centre_offset = (first[:, :2] + first[:, 2:] - second[:, :2] - second[:, 2:]) / 2
     distance = centre_offset.square().sum(1) / (hull.square().sum(1) + eps)
@@ -68,6 +68,11 @@ def complete_iou(first: Tensor, second: Tensor) -> Tensor:
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect + eps)
     return iou - distance - weight * aspect
+
+
+def _area(sizes: Tensor) -> Tensor:
+    # Not `prod`: on its way back it waits for the GPU, to look for zeros.
+    return sizes[:, 0] * sizes[:, 1]
 
 
 def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
