@@ -169,22 +169,6 @@ def _read(data: Any, answers: queue.Queue[bytes | BaseException | None], stop: t
 
 
 @contextmanager
-def quiet_raylets() -> Iterator[None]:
-    """Nothing of what raylets tell of lost workers comes to standard output while the block runs.
-
-    Ray prints it there whatever its settings say; its logs have it too.
-    """
-    from ray._private import worker
-
-    printed = worker.print_to_stdstream
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = printed
-
-
-@contextmanager
 def _quiet_data_context(workers: int, limits: Limits) -> Iterator[None]:
     """Settings of Ray Data for a data set that is made inside: what it keeps, it keeps from here."""
     from ray.data import DataContext
