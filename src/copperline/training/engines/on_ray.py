@@ -240,7 +240,7 @@ class _Run:
 
         resources = {"CPU": float(self._cpus), **({"GPU": 1.0} if self._gpus else {})}
         # Gloo would look for an address by the machine's name, which on many machines leads nowhere.
-        variables = {"GLOO_SOCKET_IFNAME": "lo"} if self._is_local and os.name == "posix" else {}
+        for_workers = {"GLOO_SOCKET_IFNAME": "lo"} if self._is_local and os.name == "posix" else {}
         return TorchTrainer(
             work,
             train_loop_config=order,
@@ -252,7 +252,7 @@ class _Run:
                 name=f"copperline-{self._folder.name}",
                 storage_path=self._storage,
                 failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
-                worker_runtime_env={"env_vars": variables},
+                worker_runtime_env={"env_vars": for_workers},
                 logging_config=LoggingConfig("ERROR"),
             ),
         )
