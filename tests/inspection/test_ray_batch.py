@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import signal
 import threading
@@ -250,6 +252,20 @@ def test_what_ends_the_batch_ends_it_in_one_line_and_the_next_one_works(
     assert failed.value.where == str(detector.model.path)
 
     assert inspect(detector, many[:8], len).inspected == 7
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_handlers_of_others_are_left_alone(
+    detector: Detector, many: tuple[ImagePair, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = logging.StreamHandler(io.StringIO())
+    logging.getLogger("ray.data").addHandler(own)
+    try:
+        assert inspect_on_ray(detector, many[:2], len, workers=1, station_id="AOI-1").inspected == 2
+    finally:
+        logging.getLogger("ray.data").removeHandler(own)
+    assert own.level == logging.NOTSET
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("ray_here")

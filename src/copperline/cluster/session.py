@@ -12,12 +12,13 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from copperline.cluster.address import Address, of_this_machine, require_ray_at
+from copperline.cluster.environment import variables
 from copperline.cluster.failures import explained, is_of_ray
 from copperline.cluster.nodes import (
     Cluster,
@@ -69,7 +70,7 @@ def ray_session(
     _require_sensible(cpus, gpus, timeout_s, object_store_mib)
     _require_installed()
     deadline = time.monotonic() + timeout_s
-    with _environment(_QUIET):
+    with variables(_QUIET):
         import ray
 
         if ray.is_initialized():
@@ -126,7 +127,7 @@ def _of_this_machine(cpus: float, object_store_mib: int, logs: Path | None) -> I
     if "RAY_AUTH_MODE" not in os.environ:
         token = {"RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_AUTH_MODE": None}
     try:
-        with _environment(token):
+        with variables(token):
             try:
                 with _sigterm_as_before():
                     _init(
@@ -235,24 +236,6 @@ def _forget_token() -> None:
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
-
-
-@contextmanager
-def _environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    """Variables of this process and its children while the block runs; None: none of that name afterwards either.
-
-    What the user has set is left as it is.
-    """
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update({name: value for name, value in wanted.items() if value is not None and before[name] is None})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from copperline.cluster import explained
+from copperline.cluster.environment import raylet_messages_to
 from copperline.errors import ClusterError, CopperlineError
 from copperline.files import read_whole
 from copperline.inspection.batch import BatchSummary, Outcome, Progress, Skipped, Tally
 from copperline.inspection.detector import Detector
 from copperline.inspection.pairs import ImagePair
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy
-from copperline.inspection.ray_rounds import Limits, WorkerLostError, cpus_alive, quiet_raylets, run_round
+from copperline.inspection.ray_rounds import Limits, WorkerLostError, cpus_alive, run_round
 from copperline.inspection.ray_worker import Chunk, Job, first_readable
 from copperline.warehouse import InspectionRecord
 
@@ -69,7 +70,7 @@ def inspect_on_ray(
     work = Work(dict(enumerate(pairs)))
     tally = Tally()
     job = _job(detector, policy, station_id, pairs)
-    with quiet_raylets():
+    with raylet_messages_to(None):
         while work.missing:
             plan = work.plan(min(workers, cpus_alive()))
             try:

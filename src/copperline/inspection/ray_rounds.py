@@ -169,28 +169,13 @@ def _read(data: Any, answers: queue.Queue[bytes | BaseException | None], stop: t
 
 
 @contextmanager
-def quiet_raylets() -> Iterator[None]:
-    """Nothing of what raylets tell of lost workers comes to standard output while the block runs.
-
-    Ray prints it there whatever its settings say; its logs have it too.
-    """
-    from ray._private import worker
-
-    printed = worker.print_to_stdstream
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = printed
-
-
-@contextmanager
 def _quiet_data_context(workers: int, limits: Limits) -> Iterator[None]:
     """Settings of Ray Data for a data set that is made inside: what it keeps, it keeps from here."""
+    from ray._private.log import PlainRayHandler
     from ray.data import DataContext
 
     for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):  # not its log file's
+        if isinstance(handler, PlainRayHandler):  # its console's; neither its log file's nor anybody else's
             handler.setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a copy sets what Ray Data would rather not have set

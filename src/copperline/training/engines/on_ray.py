@@ -6,13 +6,13 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from copperline.cluster import Cluster, ray_errors, ray_session
+from copperline.cluster.environment import raylet_messages_to, variables
 from copperline.cluster.nodes import Node, nodes_alive
 from copperline.errors import ClusterError, CopperlineError
 from copperline.training.checkpoint import Checkpoint
@@ -88,8 +88,8 @@ class RayWorkers:
             ended_by_sigterm(),
             session as cluster,
             ray_errors(),
-            _environment(self.wait_s),
-            _messages_to(folder / WORKERS_FOLDER / "ray-messages.log"),
+            variables(_train_settings(self.wait_s), replace=True),
+            raylet_messages_to(folder / WORKERS_FOLDER / "ray-messages.log"),
             tempfile.TemporaryDirectory(prefix="copperline-train-") as storage,
         ):
             run = _Run(self, cluster, job, folder, Watch(listeners, self.stall_s), tell, resume, storage)
@@ -240,7 +240,7 @@ class _Run:
 
         resources = {"CPU": float(self._cpus), **({"GPU": 1.0} if self._gpus else {})}
         # Gloo would look for an address by the machine's name, which on many machines leads nowhere.
-        variables = {"GLOO_SOCKET_IFNAME": "lo"} if self._is_local and os.name == "posix" else {}
+        for_workers = {"GLOO_SOCKET_IFNAME": "lo"} if self._is_local and os.name == "posix" else {}
         return TorchTrainer(
             work,
             train_loop_config=order,
@@ -252,7 +252,7 @@ class _Run:
                 name=f"copperline-{self._folder.name}",
                 storage_path=self._storage,
                 failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
-                worker_runtime_env={"env_vars": variables},
+                worker_runtime_env={"env_vars": for_workers},
                 logging_config=LoggingConfig("ERROR"),
             ),
         )
@@ -284,41 +284,11 @@ def _new_channel() -> Any:
     return ray.remote(Channel).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
-@contextmanager
-def _messages_to(log: Path) -> Iterator[None]:
-    """What Ray would print about nodes and processes that died goes to a file: it has no switch for that."""
-    from ray._private import worker
-
-    printed = worker.print_to_stdstream
-
-    def write(data: dict[str, Any], *_: object, **__: object) -> None:
-        with log.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in data["lines"])
-
-    log.parent.mkdir(exist_ok=True)
-    worker.print_to_stdstream = write
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = printed
-
-
-@contextmanager
-def _environment(wait_s: float) -> Iterator[None]:
+def _train_settings(wait_s: float) -> dict[str, str]:
     """What Ray Train reads from this process's environment, and hands on."""
-    wanted = {
+    return {
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": f"{wait_s:g}",
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
         "RAY_TRAIN_METRICS_ENABLED": "0",
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
