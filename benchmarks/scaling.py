@@ -6,6 +6,7 @@ Runs the commands themselves, one after another in alternation, on drawn boards:
     copperline inspect                                       # the plain loop, one and two threads
     copperline inspect --engine ray --workers 1|2
 
+and two commands of one core at the same time that know nothing of each other, which is what the machine gives at most.
 Each worker has one core. A rate of inspection is that of the boards by which a long run has more than a short one, so
 the start of processes and the loading of the model do not count. Gives each ratio's median with its lowest and highest,
 and puts them beside the figures of benchmarks/capacity.py. Some minutes on a quiet machine of two cores; fewer with
@@ -24,15 +25,19 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from copperline.cluster import read_measured, write_measured
 from copperline.cluster.measured import SHIPPED, Ratio, Scaling
 from copperline.data.synthetic import write_synthetic_dataset
+
+Result = TypeVar("Result")
 
 DRAWN = 24
 EPOCHS = 2
@@ -62,17 +67,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="each of the ways once in each round")
     parser.add_argument("--boards", type=int, default=1200, help="by which the long inspection has more than the short")
     parser.add_argument("--crops-per-pair", type=int, default=132)
+    parser.add_argument("--batch-size", type=int, default=44, help="crops in a training step, of all workers together")
     parser.add_argument("--only", choices=("training", "inspection"))
     parser.add_argument("--output", type=Path, default=SHIPPED, help="of benchmarks/capacity.py")
     chosen = parser.parse_args()
-    parts = {"training": measure_training, "inspection": measure_inspection}
-    sizes = {"training": chosen.crops_per_pair, "inspection": chosen.boards}
+    parts: dict[str, Callable[..., dict[str, object]]] = {
+        "training": measure_training,
+        "inspection": measure_inspection,
+    }
+    sizes = {"training": (chosen.crops_per_pair, chosen.batch_size), "inspection": (chosen.boards,)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_synthetic_dataset(folder / "drawn", train=DRAWN, test=DRAWN, processes=1)
         for part, measure in parts.items():
             if chosen.only in (None, part):
-                keep(measure(folder, chosen.rounds, sizes[part]), chosen.output)
+                keep(measure(folder, chosen.rounds, *sizes[part]), chosen.output)
     print(f"Written to {chosen.output}. Next: python scripts/scale_doc.py")
 
 
@@ -84,24 +93,32 @@ def keep(found: Mapping[str, object], output: Path) -> None:
     print(scaling.model_dump_json(indent=2), flush=True)
 
 
-def measure_training(folder: Path, rounds: int, crops_per_pair: int) -> dict[str, object]:
+def measure_training(folder: Path, rounds: int, crops_per_pair: int, batch_size: int) -> dict[str, object]:
     rates: dict[tuple[str, int], list[float]] = defaultdict(list)
     models: list[dict[str, torch.Tensor]] = []
     ways = [(engine, workers) for engine in ("local", "ray") for workers in (1, 2)]
+
+    def rate_of(engine: str, workers: int, place: str) -> float:
+        space = folder / place
+        ran = run(
+            f"train --data {folder / 'drawn'} --workspace {space} --engine {engine} --workers {workers} "
+            f"--epochs {EPOCHS} --crops-per-pair {crops_per_pair} --batch-size {batch_size}".split(),
+            cores=workers,
+        )
+        models.append(weights(Path(str(ran.told["run"]))))
+        shutil.rmtree(space)
+        return EPOCHS * crops_per_pair * DRAWN / float(str(ran.told["train_seconds"]))
+
     for number in range(rounds):
         for engine, workers in ways:
-            space = folder / f"train-{engine}-{workers}-{number}"
-            ran = run(
-                f"train --data {folder / 'drawn'} --workspace {space} --engine {engine} --workers {workers} "
-                f"--epochs {EPOCHS} --crops-per-pair {crops_per_pair}".split(),
-                cores=workers,
-            )
-            rate = EPOCHS * crops_per_pair * DRAWN / float(str(ran.told["train_seconds"]))
+            rate = rate_of(engine, workers, "train")
             print(f"round {number + 1}: training, {engine}, {workers} workers: {rate:.1f} crops/s", flush=True)
             rates[engine, workers].append(rate)
-            models.append(weights(Path(str(ran.told["run"]))))
-            shutil.rmtree(space)
+        rate = sum(both(lambda place: rate_of("local", 1, f"train-{place}")))
+        print(f"round {number + 1}: training, two runs apart: {rate:.1f} crops/s", flush=True)
+        rates["apart", 2].append(rate)
     return {
+        "training_apart": ratio_of(rates["apart", 2], rates["local", 1]),
         "training_local": ratio_of(rates["local", 2], rates["local", 1]),
         "training_ray": ratio_of(rates["ray", 2], rates["ray", 1]),
         "largest_weight_difference": max(largest_difference(models[0], model) for model in models[1:]),
@@ -140,7 +157,14 @@ def measure_inspection(folder: Path, rounds: int, boards: int) -> dict[str, obje
             rates[engine, cores].append(rate)
             if engine == "ray":
                 leading.append(1e3 * (many.processor_s - few.processor_s) / boards)
+        short_s, long_s = (
+            max(ran.seconds for ran in both(lambda _, source=source: inspected(folder, source, "local", 1)))
+            for source in (short, long)
+        )
+        rates["apart", 2].append(2 * boards / (long_s - short_s))
+        print(f"round {number + 1}: inspection, two runs apart: {rates['apart', 2][-1]:.1f} boards/s", flush=True)
     return {
+        "inspection_apart": ratio_of(rates["apart", 2], rates["local", 1]),
         "inspection_local": ratio_of(rates["local", 2], rates["local", 1]),
         "inspection_ray": ratio_of(rates["ray", 2], rates["ray", 1]),
         "ray_to_local_one_core": ratio_of(rates["ray", 1], rates["local", 1]),
@@ -191,6 +215,12 @@ def run(command: Sequence[str], *, cores: int) -> Ran:
         raise SystemExit(f"copperline {' '.join(command)}: {ran.stderr}")
     processor = float(ran.stderr.rpartition("processor seconds")[2])
     return Ran(json.loads(ran.stdout.splitlines()[-1]), seconds, processor)
+
+
+def both(measure: Callable[[int], Result]) -> list[Result]:
+    """The same twice, at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(measure, (0, 1)))
 
 
 def ratio_of(those: Sequence[float], these: Sequence[float]) -> Ratio:

@@ -16,8 +16,10 @@ from copperline.cluster.measured import Ratio
 
 TARGET = Path(__file__).parents[1] / "docs" / "scale.md"
 AIMS = {
+    "training_apart": ("training, two runs that know nothing of each other against one: the machine's limit", None),
     "training_local": ("training, two processes of one core against one", 1.8),
     "training_ray": ("training by Ray, two workers of one core against one", 1.8),
+    "inspection_apart": ("batch inspection, two runs that know nothing of each other against one: the limit", None),
     "inspection_local": ("batch inspection, one process with two threads against one", None),
     "inspection_ray": ("batch inspection by Ray, two workers of one core against one", 1.9),
     "ray_to_local_one_core": ("batch inspection, Ray against the plain loop, one core", 0.9),

@@ -130,11 +130,15 @@ class Scaling(_Figures):
         inspection_ray: `copperline inspect --engine ray`, two workers of one core against one.
         ray_to_local_one_core, ray_to_local_two_cores: batch inspection by Ray against the plain loop on as many cores.
         driver_ms_per_board: what the process that leads Ray's batch inspection does itself.
+        training_apart, inspection_apart: two runs that know nothing of each other, at the same time, against one: what
+            the machine's two cores give together, and so the most that two workers can.
         largest_weight_difference: between the models of one and of two workers after the same steps.
     """
 
+    training_apart: Ratio | None = None
     training_local: Ratio | None = None
     training_ray: Ratio | None = None
+    inspection_apart: Ratio | None = None
     inspection_local: Ratio | None = None
     inspection_ray: Ratio | None = None
     ray_to_local_one_core: Ratio | None = None
