@@ -38,13 +38,7 @@ providers._get_local_constants = lambda: providers._local_constants
 # Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
 # so that no process has a long one left when the others are done.
 TOGETHER = {
-    "ray": (  # first, for they take longest; and one Ray after another, for each is a dozen processes
-        "tests/training/engines/test_on_ray.py",
-        "tests/inspection/test_ray_batch.py",
-        "tests/inspection/test_ray_nodes.py",
-        "tests/cluster/test_session.py",
-        "tests/cluster/test_failures.py",
-    ),
+    "ray cluster": ("tests/training/engines/test_on_ray.py",),  # first, for it takes longest
     "browser": (
         "tests/dashboard/in_browser/",
         "tests/dashboard/test_sign_in_browser.py",

@@ -30,7 +30,7 @@ from copperline.settings import Settings
 from copperline.warehouse import InspectionRecord, open_warehouse, write_inspection, write_inspections
 from copperline.warehouse.tables import defect_logs, inspections
 
-SOON = Limits(start_s=240, answer_s=60)
+SOON = Limits(start_s=120, answer_s=60)
 
 
 @given(

@@ -24,7 +24,7 @@ from copperline.warehouse import open_warehouse, write_inspections
 from copperline.warehouse.tables import inspections
 
 STORE = 80 << 20  # bytes; Ray takes no less than 75 MiB
-LIMITS = Limits(start_s=240, answer_s=60)
+LIMITS = Limits(start_s=120, answer_s=60)
 
 
 @pytest.fixture
