@@ -26,12 +26,12 @@ SHAPES = ((320, 320), (480, 640), (900, 300), (300, 900), (800, 800))
 
 def without_size(test: Image, reference: Image) -> registration.Registration:
     """As `register`, but neither looking for a change of size nor trying one."""
-    before = registration._size_left, registration._SCALE_BELOW
-    registration._size_left, registration._SCALE_BELOW = (lambda *_: 0.0), 0.0
+    before = registration.size_left, registration._SCALE_BELOW
+    registration.size_left, registration._SCALE_BELOW = (lambda *_: 0.0), 0.0
     try:
         return register(test, reference)
     finally:
-        registration._size_left, registration._SCALE_BELOW = before
+        registration.size_left, registration._SCALE_BELOW = before
 
 
 def moved(image: Image, x: float = 0, degrees: float = 0, scale: float = 1) -> Image:

@@ -88,7 +88,10 @@ class Recipe:
 RECIPES = {
     "deeppcb": Recipe(
         "--data",
-        ("--epochs", "36", "--drawn", "0.25"),
+        (
+            *("--network", "yolo12-pico-wide", "--epochs", "65", "--batch-size", "110", "--micro-batch", "110"),
+            *("--crop-size", "128", "--learning-rate", "0.0055", "--drawn", "0.15"),
+        ),
         True,
         (
             "Trained on the pairs and labels of DeepPCB's trainval list; the test list was only measured on.",

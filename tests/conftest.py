@@ -38,6 +38,7 @@ providers._get_local_constants = lambda: providers._local_constants
 # Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
 # so that no process has a long one left when the others are done.
 TOGETHER = {
+    "ray cluster": ("tests/training/engines/test_on_ray.py",),  # first, for it takes longest
     "browser": (
         "tests/dashboard/in_browser/",
         "tests/dashboard/test_sign_in_browser.py",
@@ -50,6 +51,7 @@ TOGETHER = {
         "tests/cli/test_evaluate.py",
         "tests/cli/test_readme.py",
         "tests/cli/test_shipped_models.py",
+        "tests/cli/test_training_engine.py",
         "tests/cli/test_two_processes.py",
     ),
 }
@@ -255,3 +257,76 @@ def any_engine(any_url: str) -> Iterator[Engine]:
     engine = open_warehouse(any_url)
     yield engine
     engine.dispose()
+
+
+S3_KEYS = {
+    "AWS_ACCESS_KEY_ID": "copperline",
+    "AWS_SECRET_ACCESS_KEY": "of the tests",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks S3, in this process, on loopback."""
+    server_of = pytest.importorskip("moto.server", reason="moto is not installed")
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    import logging
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
+    server = server_of.ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def s3_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets variables (None: takes them away) and has drivers of object stores made anew, which remember them."""
+
+    def anew(**variables: str | None) -> None:
+        for name, value in variables.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        _forget_s3()
+
+    yield anew
+    _forget_s3()
+
+
+def _forget_s3() -> None:
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def s3(s3_server: str, s3_anew: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
+    """A client of an S3 server with an empty bucket `boards`; the environment has its keys and its address."""
+    import boto3
+    import requests
+
+    nowhere = str(tmp_path / "no-profiles")
+    own = {"AWS_ENDPOINT_URL": s3_server, "AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere}
+    s3_anew(**S3_KEYS, **own, AWS_PROFILE=None, AWS_SESSION_TOKEN=None, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="boards")
+    yield client
+    client.close()
+    requests.post(f"{s3_server}/moto-api/reset", timeout=10).raise_for_status()
+
+
+@pytest.fixture
+def s3_checks_keys(s3_server: str) -> Iterator[Callable[[], None]]:
+    """Makes the server refuse all keys that it has not given out."""
+    import requests
+
+    def check(requests_before: str = "0") -> None:
+        requests.post(f"{s3_server}/moto-api/reset-auth", data=requests_before, timeout=10).raise_for_status()
+
+    yield check
+    check("inf")

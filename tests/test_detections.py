@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copperline.detections import Detections, box_iou
+from copperline.detections import Detections, box_iou, overlapping_pairs, pairwise_iou
 from copperline.taxonomy import DEEPPCB
 
 
@@ -88,3 +88,37 @@ def test_called_is_one_per_place_then_the_thresholds(seed: int, threshold: float
         stays = (found.one_per_place().boxes == found.boxes[one]).all(1).any()
         better = found[found.confidences > found.confidences[one]]
         assert stays or (box_iou(better.boxes, found.boxes[one : one + 1]) > 0.5).any()
+
+
+def spread_boxes(seed: int, count: int, width: int) -> np.ndarray:
+    """Of very different sizes, some negative, some without area, some far apart."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-50, width, (count, 2))
+    sizes = rng.choice([0, 3, 40, 127, 128, 300], (count, 2)) * rng.uniform(0.5, 1, (count, 2))
+    return np.concatenate((corners, corners + sizes), 1).astype(np.float32)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 200), width=st.sampled_from([60, 500, 4000]))
+def test_overlapping_pairs_are_those_that_share_area(seed: int, count: int, width: int) -> None:
+    boxes = spread_boxes(seed, count, width)
+    first, second = overlapping_pairs(boxes)
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    expected = np.argwhere(np.triu((high > low).all(axis=2), 1))
+    assert np.column_stack((first, second)).tolist() == expected.tolist()
+    np.testing.assert_array_equal(pairwise_iou(boxes[first], boxes[second]), box_iou(boxes, boxes)[first, second])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 200), iou=st.sampled_from([0.1234567, 0.5012345]))
+def test_one_per_place_is_as_its_definition_says(seed: int, count: int, iou: float) -> None:
+    rng = np.random.default_rng(seed)
+    found = Detections.of(spread_boxes(seed, count, 500), rng.integers(0, 3, count), rng.uniform(0, 1, count))
+    kept: list[int] = []
+    ordered = found.by_confidence()
+    overlaps = box_iou(ordered.boxes, ordered.boxes)
+    for i in range(count):
+        if not (overlaps[i, kept] > iou).any():
+            kept.append(i)
+    assert found.one_per_place(iou) == ordered[np.array(kept, np.int64)]

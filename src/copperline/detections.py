@@ -16,8 +16,9 @@ IntArray = npt.NDArray[np.int64]
 
 # Labels of different classes overlap by at most 0.41 in DeepPCB's trainval boards.
 SAME_PLACE_IOU = 0.5
-# Boxes compared with all others at once: those of a whole-panel scan can be too many for one matrix.
-_ROWS = 64
+# Boxes are compared with those in the same square of this side, px: all with all would be too many for a whole board.
+_SQUARE = 128
+_FEW = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -105,13 +106,7 @@ class Detections:
         [2, 0]
         """
         ordered = self.by_confidence()
-        kept = np.ones(len(ordered), dtype=bool)
-        for i in range(len(ordered)):
-            if i % _ROWS == 0:
-                overlaps = box_iou(ordered.boxes[i : i + _ROWS], ordered.boxes) > iou
-            if kept[i]:
-                kept[i + 1 :] &= ~overlaps[i % _ROWS, i + 1 :]
-        return ordered[kept]
+        return ordered[best_of_each_place(ordered.boxes, iou)]
 
     def called(self, thresholds: npt.ArrayLike) -> Detections:
         """What an inspection reports: one detection per place, those at or above their threshold (see `above`)."""
@@ -168,5 +163,77 @@ def box_iou(first: FloatArray, second: FloatArray) -> FloatArray:
     area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
     area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
     union = area_first[:, None] + area_second[None, :] - overlap
+    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return iou
+
+
+def overlapping_pairs(boxes: FloatArray) -> tuple[IntArray, IntArray]:
+    """The pairs i < j of boxes that share some area, each once, ordered by i, then j.
+
+    For boxes of bounded size that are spread over an image, the work grows as their number, not as its square.
+
+    Args:
+        boxes: (N, 4) x1, y1, x2, y2.
+
+    >>> first, second = overlapping_pairs(np.array([[0, 0, 9, 9], [500, 0, 509, 9], [5, 5, 12, 12]], np.float32))
+    >>> first.tolist(), second.tolist()
+    ([0], [2])
+    """
+    members = _squares_of(boxes)
+    found = [np.empty((0, 2), np.int64)]
+    for inside in members:
+        if len(inside) > 1:
+            some = boxes[inside]
+            low = np.maximum(some[:, None, :2], some[None, :, :2])
+            high = np.minimum(some[:, None, 2:], some[None, :, 2:])
+            i, j = np.nonzero(np.triu((high > low).all(axis=2), 1))
+            found.append(np.column_stack((inside[i], inside[j])))
+    pairs = np.unique(np.concatenate(found), axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def best_of_each_place(boxes: FloatArray, iou: float) -> npt.NDArray[np.bool_]:
+    """(N,) which boxes stay when each one, in order, drops all later ones that overlap it by more than `iou`."""
+    first, second = overlapping_pairs(boxes)
+    near = pairwise_iou(boxes[first], boxes[second]) > iou
+    first, second = first[near], second[near]
+    kept = np.ones(len(boxes), dtype=bool)
+    ends = np.searchsorted(first, np.arange(len(boxes) + 1))
+    for i in np.unique(first).tolist():
+        if kept[i]:
+            kept[second[ends[i] : ends[i + 1]]] = False
+    return kept
+
+
+def _squares_of(boxes: FloatArray) -> list[IntArray]:
+    """Indices of the boxes in each square of a grid that has any, ascending; a large box is in several."""
+    if len(boxes) <= _FEW:
+        return [np.arange(len(boxes))]
+    low = np.floor(boxes[:, :2] / _SQUARE).astype(np.int64)
+    spans = np.floor(boxes[:, 2:] / _SQUARE).astype(np.int64) - low + 1
+    counts = spans.prod(axis=1)
+    index = np.repeat(np.arange(len(boxes)), counts)
+    number = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
+    columns = low[index, 0] + number % spans[index, 0]
+    rows = low[index, 1] + number // spans[index, 0]
+    order = np.lexsort((index, columns, rows))
+    ends = np.flatnonzero(np.diff(rows[order]) | np.diff(columns[order])) + 1
+    return np.split(index[order], ends)
+
+
+def pairwise_iou(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Intersection over union of the boxes at the same places of two lists; 0 for two without area.
+
+    Args:
+        first, second: (N, 4) x1, y1, x2, y2.
+
+    Returns:
+        (N,) float32 in [0, 1].
+    """
+    low, high = np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
+    overlap = (high - low).clip(min=0).prod(axis=1)
+    area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
+    area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
+    union = area_first + area_second - overlap
     iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
     return iou

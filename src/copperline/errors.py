@@ -59,12 +59,20 @@ class DamagedImageError(DataError):
     """A file is no whole image: empty, cut off or damaged. One that is still being written looks so too."""
 
 
+class StageError(CopperlineError):
+    """The stage that images lie on cannot be reached or refuses: no network, no keys, no rights."""
+
+
 class ModelError(CopperlineError):
     """A model file, checkpoint or registry entry is missing, damaged or does not fit the task."""
 
 
 class TrainingError(CopperlineError):
     """Training cannot start or cannot go on (for example, the loss is not finite)."""
+
+
+class ClusterError(CopperlineError):
+    """The Ray cluster cannot be reached, is too small, is of another version, or lost too much of itself."""
 
 
 class WarehouseError(CopperlineError):

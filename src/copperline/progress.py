@@ -9,10 +9,11 @@ Report = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Report]:
+def progress(description: str, *, at_once: bool = True) -> Iterator[Report]:
     """A bar that is moved by calling what this yields with (done, total).
 
-    Without a terminal nothing is drawn, so that logs stay readable.
+    Without a terminal nothing is drawn, so that logs stay readable. Work that only sometimes is long gets its bar with
+    the first call, if not `at_once`.
     """
     from rich.console import Console
     from rich.progress import (
@@ -33,6 +34,16 @@ def progress(description: str) -> Iterator[Report]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task(description, total=None)
+
+    def report(done: int, total: int) -> None:
+        bar.start()  # nothing, if it was
+        bar.update(task, completed=done, total=total)
+
+    if at_once:
+        bar.start()
+    try:
+        yield report
+    finally:
+        bar.stop()

@@ -39,12 +39,24 @@ class Settings(BaseSettings):
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
     registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
+    stage_clock_tolerance_s: float = Field(
+        5.0,
+        ge=0,
+        le=86_400,
+        description="How far the clocks of a stage and of the machines that inspect may differ, seconds",
+    )
     model_name: str = Field("pcb-detector", description="Name of the registered model")
     taxonomy_file: Path | None = Field(None, description="TOML file with the defect classes; default: DeepPCB's six")
     line_requires_reference: bool = Field(
         False, description="Boards without a golden reference are refused, instead of judged by themselves"
     )
     threads: int = Field(0, ge=0, description="CPU threads for training and inspection; 0: all cores")
+    training_wait_s: float = Field(
+        120.0, ge=1, le=86_400, description="Seconds that a Ray cluster may take to have a place for all workers"
+    )
+    training_stall_s: float = Field(
+        900.0, ge=1, le=86_400, description="Seconds without a step after which workers of a training run are stuck"
+    )
     time_zone: str = Field("UTC", description="The plant's IANA time zone, for days and shifts; rows stay in UTC")
     shift_starts: tuple[time, ...] = Field(
         (time(6), time(14), time(22)), min_length=1, description="When shifts begin, in the plant's time zone"

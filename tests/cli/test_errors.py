@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -138,11 +139,16 @@ def test_second_run_in_a_workspace_and_a_killed_training(demo: Any, copperline: 
 
     resumed = subprocess.Popen([*command, "--resume", "last"], stderr=subprocess.PIPE, text=True, env=one_core)
     assert resumed.stderr is not None
-    first_line = resumed.stderr.readline()
+    start, first_epoch = resumed.stderr.readline(), resumed.stderr.readline()
     resumed.kill()
     resumed.communicate()
-    assert first_line.startswith("epoch ")
-    assert int(first_line.split()[1].rstrip(":")) >= 2
+    assert re.match(r"Training: 1 worker .* steps, \d+ of them done before", start)
+    assert int(first_epoch.removeprefix("epoch ").partition(":")[0]) >= 2
+
+
+def test_a_crop_size_that_the_network_cannot_halve(demo: Any, copperline: Run, tmp_path: Path) -> None:
+    ran = copperline("train", "--data", demo.data, "--workspace", tmp_path / "w", "--crop-size", 100)
+    one_line(ran, "expected a crop size that is a multiple of 32, found 100", "--crop-size 96")
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def test_ctrl_c_ends_it_with_a_summary_and_takes_the_service_along(tmp_path: Pat
     assert process.returncode == 0, err
     assert "Ending: each station finishes its board." in err
     assert "simulated boards were inspected" in out
-    with pytest.raises(OSError, match="refused"):
+    # Another program may have taken the port meanwhile, and speak something else there.
+    with pytest.raises((OSError, http.client.HTTPException)):
         _get(out.split("Service: ")[1].split()[0])
 
 

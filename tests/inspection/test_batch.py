@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from sqlalchemy import select
 
 from copperline.data.images import write_image
 from copperline.errors import DataError, WarehouseError
-from copperline.inspection import Detector, ImagePair, Skipped, inspect_pairs, pairs_in_folder
+from copperline.inspection import Detector, ImagePair, Skipped, batch, inspect_pairs, pairs_in_folder
+from copperline.inspection.inspect import ImageFile
 from copperline.reference import GoldenLibrary
 from copperline.taxonomy import Call
 from copperline.warehouse import InspectionRecord, open_warehouse, write_inspection
@@ -104,3 +106,29 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(DataError, match="expected a folder with board images"):
             pairs_in_folder(folder)
+
+
+def test_as_much_is_read_ahead_as_there_is_room_for(
+    detector: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+    real = batch.read_file
+
+    def reading(path: Path) -> ImageFile:
+        begun.append(path)
+        return real(path)
+
+    monkeypatch.setattr(batch, "read_file", reading)
+    pairs = [ImagePair(f"B{i}", next(iter(pairs_in_folder(folder))).test_path, None) for i in range(8)]
+
+    def begun_at_each() -> list[int]:
+        begun.clear()
+        seen = []
+        for _ in batch.outcomes(detector, pairs, station_id="S"):
+            time.sleep(0.2)  # the readers are threads: they get the time to begin more than they should
+            seen.append(len(begun))
+        return seen
+
+    assert begun_at_each() == [5, 6, 7, 8, 8, 8, 8, 8]
+    monkeypatch.setattr(batch, "_AHEAD_BYTES", 1)
+    assert begun_at_each() == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -7,11 +7,17 @@ def test_a_shipped_card_has_intervals() -> None:
     first, second, last = card_measurements(builtin_model("deeppcb").card)
     assert (first.measured_on, second.measured_on) == ("test, with reference", "test, single images")
     assert last.measured_on.startswith("validation, of run")
-    assert first.figures["map50"].value == 0.9903499171774411
-    assert first.figures["map50"].interval == (0.9870169225996305, 0.9965593331985517)
-    assert first.figures["precision"].interval is None
-    assert last.figures["map50"].interval is None
+    assert first.figures["map50"].value == 0.9866773456687422
+    assert first.figures["map50"].interval == (0.9823895072515484, 0.9969131828064949)
+    assert first.figures["precision"].interval == (0.9824088783954149, 0.9935820033805696)
+    assert last.figures["map50"].interval == (0.9721924907331172, 0.9919238176118929)
     assert last.figures["images"] == CardFigure(150.0)
+
+
+def test_an_older_card_has_no_interval_of_precision() -> None:
+    first, *_ = card_measurements(builtin_model("golden-only").card)
+    assert first.figures["precision"].value is not None
+    assert first.figures["precision"].interval is None
 
 
 def test_rows_with_tables_of_intervals_and_classes_beside_them(card: ModelCard) -> None:

@@ -38,12 +38,6 @@ def test_suppression_does_what_its_definition_says(detections: Detections, iou: 
     assert suppressed(detections, iou) == slow_suppressed(detections, iou)
 
 
-def test_ranks_decide_before_confidences() -> None:
-    twins = Detections.of([[0, 0, 10, 10], [0, 0, 10, 11], [50, 50, 60, 60]], [1, 1, 1], [0.9, 0.3, 0.5])
-    assert suppressed(twins, 0.5) == twins[[0, 2]]
-    assert suppressed(twins, 0.5, ranks=np.array([0.9, 1.3, 0.5], np.float32)) == twins[[2, 1]]
-
-
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(candidates=some_detections(), iou=st.sampled_from([0.4123456, 0.5012345, 0.8765432]))
 def test_a_voted_box_is_the_weighted_mean_of_its_class_around_it(candidates: Detections, iou: float) -> None:

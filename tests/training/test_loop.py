@@ -8,6 +8,7 @@ from copperline.errors import TrainingError
 from copperline.taxonomy import DEEPPCB
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from copperline.training.config import TrainConfig
+from copperline.training.distributed import World
 from copperline.training.loop import Metrics, TrainResult, train
 
 CONFIG = TrainConfig(
@@ -53,7 +54,7 @@ def test_learns_a_handful_of_boards(tiny_pairs: list[BoardPair], tmp_path: Path)
 def test_validates_when_due_and_at_the_end(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    def validate(network: torch.nn.Module) -> Metrics:
+    def validate(network: torch.nn.Module, world: World) -> Metrics:
         seen.append(network.training)
         return {"val_map50": 0.5}
 
@@ -74,6 +75,22 @@ def test_resumed_run_ends_where_the_uninterrupted_one_does(tiny_pairs: list[Boar
     resumed = run(tiny_pairs, cut, resume=checkpoint)
     assert all(torch.equal(expected[name], tensor) for name, tensor in resumed.network.state_dict().items())
     assert len(resumed.history) == 3
+
+
+def test_run_resumed_in_the_middle_of_an_epoch_ends_there_too(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    config = CONFIG.model_copy(update={"batch_size": 4, "micro_batch": 2})  # 4 steps in an epoch
+    expected = run(tiny_pairs, whole, config)
+    with pytest.raises(PowerCut):
+        run(tiny_pairs, cut, config, listeners=[Recorder(stop_after=7)], checkpoint_every_s=0.0)
+    checkpoint = Checkpoint.load(cut)
+    assert (checkpoint.epoch, checkpoint.step) == (1, 2)
+    resumed = run(tiny_pairs, cut, config, resume=checkpoint)
+    weights = resumed.network.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in expected.network.state_dict().items())
+    assert [m["loss"] for m in resumed.history] == [m["loss"] for m in expected.history]
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:

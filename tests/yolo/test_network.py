@@ -9,7 +9,8 @@ from copperline.yolo.network import NETWORKS, build_network, count_parameters
 def test_parameter_budgets() -> None:
     # The public YOLO12-n has 2,602,288 with its 16 fixed integral weights, which ours computes.
     assert count_parameters(build_network("yolo12n", 80)) == 2_602_272
-    assert count_parameters(build_network("yolo12-pico", 6)) <= 500_000
+    assert count_parameters(build_network("yolo12-pico", 6)) <= 310_000
+    assert count_parameters(build_network("yolo12-pico-wide", 6)) <= 500_000
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -43,5 +44,7 @@ def test_anchor_points_are_cell_centres_finest_stride_first() -> None:
 
 
 def test_unknown_network_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match=r"unknown network 'yolo99'; use one of yolo12-pico, yolo12n"):
+    with pytest.raises(
+        ModelError, match=r"unknown network 'yolo99'; use one of yolo12-pico, yolo12-pico-wide, yolo12n"
+    ):
         build_network("yolo99", 6)

@@ -10,6 +10,7 @@ import typer
 from copperline.cli import (
     alerts,
     audit,
+    cluster,
     dashboard,
     data,
     demo,
@@ -42,6 +43,7 @@ EXTRAS = {
     "httpx": "service",
     "paho": "mqtt",
     "pyarrow": "export",
+    "ray": "ray",
 }
 
 app = typer.Typer(
@@ -63,6 +65,7 @@ app.add_typer(references.app, name="references")
 app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(export.app, name="export")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(sinks.app, name="sinks")
 app.add_typer(alerts.app, name="alerts")
 app.command("serve")(serve.serve)

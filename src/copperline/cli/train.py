@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from copperline.cli.options import JsonOption, WorkspaceOption, per_cent, print_json, say, settings_for
+from copperline.cli.training_engine import (
+    AddressOption,
+    EngineOption,
+    GpusOption,
+    MaxFailuresOption,
+    MinWorkersOption,
+    WorkersOption,
+    chosen_engine,
+    interrupted_run,
+    note_torchrun,
+    told_how_to_resume,
+)
 from copperline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -58,11 +71,20 @@ def train(
             help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
         ),
     ] = None,
+    crop_size: Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")] = 96,
     network: Annotated[
         str | None,
-        typer.Option(help="yolo12-pico (for a CPU) or yolo12n; default: yolo12-pico, with --init that of the model."),
+        typer.Option(
+            help="yolo12-pico or yolo12-pico-wide (for a CPU), or yolo12n; default: yolo12-pico, with --init that of "
+            "the model."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Crops in a step.")] = 44,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")
+    ] = 44,
+    micro_batch: Annotated[
+        int, typer.Option(min=1, help="Most crops that pass the network together; a worker takes one or more of these.")
+    ] = 22,
     learning_rate: Annotated[
         float | None, typer.Option(help="At the peak; default: 0.006, with --init 0.001 and a shorter warm-up.")
     ] = None,
@@ -87,6 +109,12 @@ def train(
             "with its settings and its operating point."
         ),
     ] = None,
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    min_workers: MinWorkersOption = None,
+    max_failures: MaxFailuresOption = None,
+    address: AddressOption = None,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -103,14 +131,26 @@ def train(
     sources = [space.dataset(source) for source in _sources(data, golden_only, drawn, mix)]
     # Of several processes the main one holds the workspace and writes; the others only compute.
     is_main = World.from_environment().is_main
-    with space.locked() if is_main else nullcontext():
+    training = chosen_engine(
+        settings,
+        engine=engine,
+        workers=workers,
+        gpus_per_worker=gpus_per_worker,
+        min_workers=min_workers,
+        max_failures=max_failures,
+        address=address,
+    )
+    with ExitStack() as held:
+        if is_main:
+            held.enter_context(space.locked())
         # The run to refit may have been opened with all splits, as the demo does; its data are known by their hash.
         splits = ("train", "val") if refit is None else SPLITS
         dataset, data_hashes = _open(sources, golden_only, splits, settings, tell=is_main)
         chosen = None if refit is None else _run_folder(refit, space)
         initial = None if init is None else initial_model(settings, init, dataset.taxonomy)
+        resume = resume or interrupted_run(space)
         if resume is None:
-            folder, checkpoint = space.new_run() if is_main else space.runs, None
+            folder, checkpoint = _new_folder(space, held, is_main), None
             config = _config(
                 initial,
                 {
@@ -120,9 +160,11 @@ def train(
                     "network": network,
                 },
                 batch_size=batch_size,
+                micro_batch=micro_batch,
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
+                crop_size=_whole_cells(crop_size),
                 mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
             )
         else:
@@ -135,20 +177,18 @@ def train(
                 fix="leave --init out: the run goes on with its own weights",
             )
         start = None if initial is None else initial.path
-        with training_progress() as bar:
+        with told_how_to_resume(folder), training_progress() as bar:
+            how: dict[str, Any] = {
+                "resume": checkpoint,
+                "init": start,
+                "listeners": [bar],
+                "engine": training,
+                "tell": bar.tell,
+            }
             if chosen is None:
-                trained = fit(
-                    dataset,
-                    config,
-                    folder,
-                    settings,
-                    target_recall=target_recall,
-                    resume=checkpoint,
-                    init=start,
-                    listeners=[bar],
-                )
+                trained = fit(dataset, config, folder, settings, target_recall=target_recall, **how)
             else:
-                trained = fit_anew(dataset, chosen, folder, settings, resume=checkpoint, init=start, listeners=[bar])
+                trained = fit_anew(dataset, chosen, folder, settings, **how)
         if trained is None:
             return
         version = register_model(trained, dataset, settings, data_hashes=data_hashes)
@@ -178,6 +218,16 @@ def train(
         if trained.config.init and CHAMPION not in version.aliases
         else f"Next: copperline evaluate --data {'LABELLED' if golden_only else sources[0]} --model {version.version}",
     )
+
+
+def _whole_cells(crop_size: int) -> int:
+    """The network halves an image five times. Raises SettingsError."""
+    if crop_size % 32:
+        raise SettingsError(
+            f"expected a crop size that is a multiple of 32, found {crop_size}",
+            fix=f"give for example --crop-size {crop_size // 32 * 32}",
+        )
+    return crop_size
 
 
 def _config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
@@ -243,6 +293,15 @@ def _open(
         for line in (*report.duplicates, *report.notes):
             typer.echo(f"warning: {line}", err=True)
     return dataset, ()
+
+
+def _new_folder(space: Workspace, held: ExitStack, is_main: bool) -> Path:
+    """Of a new run; what the other processes of torchrun write there is needed by nobody."""
+    if not is_main:
+        return Path(held.enter_context(tempfile.TemporaryDirectory()))
+    folder = space.new_run()
+    note_torchrun(folder)
+    return folder
 
 
 def _run_folder(named: Path, space: Workspace) -> Path:

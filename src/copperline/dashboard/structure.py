@@ -24,7 +24,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "Evaluation": ("evaluation",),
     "Network": ("yolo", "runtime"),
     "Boards": ("data", "reference"),
-    "Stores": ("model_info", "mlflow_store", "workspace", "stage"),
+    "Stores": ("model_info", "mlflow_store", "workspace", "stage", "cluster"),
     "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
     "Words": ("taxonomy", "files", "licences", "sink_settings", "errors"),
 }

@@ -20,6 +20,7 @@ from copperline.files import atomic_file
 Image = npt.NDArray[np.uint8]
 
 MIN_SIDE = 32
+# A whole-board scan of 16,000 px fits. A file that decodes to more than 268 million pixels is no board, however small.
 MAX_SIDE = 16_384
 # Grey levels between the darkest and the brightest pixel. A covered lens gives fewer, a board never does.
 MIN_CONTRAST = 8
@@ -70,14 +71,28 @@ def read_image(path: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
 
 
 def decode_image(
-    data: bytes, where: str | os.PathLike[str], *, bare_ok: bool = False, max_pixels: int | None = None
+    data: bytes,
+    where: str | os.PathLike[str],
+    *,
+    bare_ok: bool = False,
+    max_pixels: int | None = None,
+    grey: bool = False,
 ) -> Image:
     """As `read_image`, from the bytes of an image file; `where` names them in errors.
 
-    `max_pixels` refuses an image with more, by its header, before any memory is spent; None: no limit but the side's.
+    Args:
+        max_pixels: an image with more is refused, by its header, before any memory is spent; None: no limit but the
+            side's.
+        grey: the decoder gives H x W whatever is stored, without the memory for colours first. Grey levels may differ
+            by a few from those of `to_grey`, since each decoder weighs colours by itself.
     """
     _check_size(io.BytesIO(data), where, max_pixels)
-    return _decode(data, where, bare_ok)
+    return _decode(data, where, bare_ok, grey)
+
+
+def image_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height by the header of an image file, which is left at its start; raises DataError as `read_image`."""
+    return _check_size(stream, where)
 
 
 def read_grey(path: str | os.PathLike[str], *, bare_ok: bool = False) -> Image:
@@ -153,8 +168,8 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         raise DataError(f"the file cannot be read ({error.strerror})", where=path, fix="check the path") from error
 
 
-def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: int | None = None) -> None:
-    """Reads the header only, and leaves the stream at its start."""
+def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: int | None = None) -> tuple[int, int]:
+    """Width and height by the header, which leaves the stream at its start."""
     width, height = _header_size(stream, where)
     if min(width, height) < MIN_SIDE:
         raise DataError(
@@ -175,6 +190,7 @@ def _check_size(stream: IO[bytes], where: str | os.PathLike[str], max_pixels: in
             fix="send the board in smaller tiles, or raise the limit",
         )
     stream.seek(0)
+    return width, height
 
 
 def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int, int]:
@@ -197,14 +213,19 @@ def _header_size(stream: IO[bytes], where: str | os.PathLike[str]) -> tuple[int,
     )
 
 
-def _decode(data: bytes, where: str | os.PathLike[str], bare_ok: bool) -> Image:
+def _decode(data: bytes, where: str | os.PathLike[str], bare_ok: bool, grey: bool = False) -> Image:
     if _is_cut_off(data):
         raise _damaged(where)
     # OpenCV would also print what is raised here; errors are said once.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    channels = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_ANYCOLOR
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), channels | cv2.IMREAD_IGNORE_ORIENTATION)
+    except MemoryError as error:
+        raise out_of_memory(where) from error
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise out_of_memory(where) from error
         raise _damaged(where) from error
     if decoded is None:
         raise _damaged(where)
@@ -234,6 +255,14 @@ def _is_cut_off(data: bytes) -> bool:
 def _damaged(where: str | os.PathLike[str]) -> DamagedImageError:
     return DamagedImageError(
         "expected a whole image, found a truncated or damaged one", where=where, fix="export it again"
+    )
+
+
+def out_of_memory(where: str | os.PathLike[str]) -> DataError:
+    return DataError(
+        "there is not enough memory to decode the image",
+        where=where,
+        fix="end other programs, or export the board in smaller tiles",
     )
 
 

@@ -23,6 +23,7 @@ from copperline.evaluation.paired import (
 )
 from copperline.evaluation.predict import BoardImages, Predictor, Progress, predict_pairs
 from copperline.evaluation.results import ClassEvaluation, Confusion, ConfusionPair, Evaluation
+from copperline.evaluation.scan_picture import draw_scan
 from copperline.evaluation.verdict import verdict
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "confusion_counts",
     "deeppcb_ap",
     "draw_detections",
+    "draw_scan",
     "evaluate",
     "match",
     "mcnemar_exact",

@@ -1,21 +1,20 @@
-"""Many boards: a data set or a folder, each board written as soon as it is done."""
+"""Many boards: a data set, a folder or a URL, each board written as soon as it is done."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import Protocol
 
-from copperline.data.images import IMAGE_SUFFIXES
 from copperline.errors import DataError
 from copperline.inspection.detector import Detector
-from copperline.inspection.inspect import ImageFile, board_id_of, inspect_files, read_file
+from copperline.inspection.inspect import ImageFile, inspect_files, read_file
+from copperline.inspection.pairs import Inspectable
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy
-from copperline.reference import GoldenLibrary
+from copperline.stage import Location
 from copperline.taxonomy import Call
 from copperline.warehouse import InspectionRecord
 
@@ -23,37 +22,18 @@ Progress = Callable[[int, int], None]
 """Called after each board with the number done and the number in all."""
 
 _READERS = 2
-_READ_AHEAD = 4
-
-
-class Inspectable(Protocol):
-    """A board on disk: `BoardPair` of a data set, or `ImagePair` of a folder."""
-
-    @property
-    def board_id(self) -> str: ...
-
-    @property
-    def test_path(self) -> Path: ...
-
-    @property
-    def reference_path(self) -> Path | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePair:
-    """A test image with its reference, if there is one; nothing is known of its defects."""
-
-    board_id: str
-    test_path: Path
-    reference_path: Path | None
+_READ_AHEAD, _AHEAD_BYTES = 4, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A board that could not be inspected."""
 
-    path: Path
+    path: Location
     reason: str
+
+
+Outcome = InspectionRecord | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +45,7 @@ class BatchSummary:
         new: of these, those that the warehouse did not have yet.
         calls: boards by call.
         defects: detections in all.
-        skipped: boards that could not be inspected, in order.
+        skipped: boards that could not be inspected, by path.
     """
 
     inspected: int
@@ -73,6 +53,28 @@ class BatchSummary:
     calls: dict[Call, int]
     defects: int
     skipped: tuple[Skipped, ...]
+
+
+class Tally:
+    """Adds up a summary."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[Call] = Counter()
+        self._defects = 0
+        self._skipped: list[Skipped] = []
+        self.new = 0
+
+    def add(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Skipped):
+            self._skipped.append(outcome)
+        else:
+            self._calls[Call(outcome.call)] += 1
+            self._defects += len(outcome.detections)
+
+    def summary(self) -> BatchSummary:
+        skipped = sorted(self._skipped, key=lambda board: str(board.path))
+        calls = {call: self._calls[call] for call in Call}
+        return BatchSummary(self._calls.total(), self.new, calls, self._defects, tuple(skipped))
 
 
 def inspect_pairs(
@@ -97,84 +99,78 @@ def inspect_pairs(
 
     Returns:
         The summary. A board whose files cannot be used is skipped and listed there; the rest goes on.
-    """
-    calls: Counter[Call] = Counter()
-    new = defects = 0
-    skipped: list[Skipped] = []
-    for done, (pair, files) in enumerate(_read_ahead(pairs), start=1):
-        try:
-            test, reference = files.result()
-            inspection = inspect_files(detector, pair.board_id, test, reference, policy)
-        except DataError as error:
-            skipped.append(Skipped(pair.test_path, str(error)))
-        else:
-            new += bool(write(inspection.to_record(station_id)))
-            calls[inspection.verdict.call] += 1
-            defects += len(inspection.verdict.detections)
-        if progress is not None:
-            progress(done, len(pairs))
-    return BatchSummary(calls.total(), new, {call: calls[call] for call in Call}, defects, tuple(skipped))
-
-
-def pairs_in_folder(folder: Path, references: GoldenLibrary | None = None) -> tuple[ImagePair, ...]:
-    """The boards in `folder` and its subfolders, by path.
-
-    `ID_test.jpg` is compared with `ID_temp.jpg` beside it (any image suffix); another image, or one without such a
-    neighbour, with the library's reference for its board. Without a library it is judged by itself.
 
     Raises:
-        DataError: the folder does not exist, or has no image.
+        StageError: the store that the boards are read from cannot be reached any more.
     """
-    images = sorted(path for path in Path(folder).rglob("*") if _is_image(path))
-    by_stem = {path.with_suffix(""): path for path in images}
-    pairs = [
-        ImagePair(board_id_of(path), path, _reference_for(path, by_stem, references))
-        for path in images
-        if not path.stem.endswith("_temp")
-    ]
-    if not pairs:
-        raise DataError(
-            "expected a folder with board images, found none",
-            where=folder,
-            fix="check the path; test images are named ID.png, or ID_test.jpg beside ID_temp.jpg",
-        )
-    return tuple(pairs)
+    tally = Tally()
+    for done, outcome in enumerate(outcomes(detector, pairs, station_id=station_id, policy=policy), start=1):
+        if not isinstance(outcome, Skipped):
+            tally.new += bool(write(outcome))
+        tally.add(outcome)
+        if progress is not None:
+            progress(done, len(pairs))
+    return tally.summary()
 
 
-def _reference_for(path: Path, by_stem: dict[Path, Path], references: GoldenLibrary | None) -> Path | None:
-    board_id = board_id_of(path)
-    if path.stem.endswith("_test"):
-        neighbour = by_stem.get(path.with_name(f"{board_id}_temp"))
-        if neighbour is not None:
-            return neighbour
-    if references is None:
-        return None
-    # Whoever gives a library wants boards compared: one without a reference is to be reported as that file missing,
-    # and not to be judged by itself in silence.
-    return references.find(board_id) or references.folder / f"{board_id}.png"
+def outcomes(
+    detector: Detector, pairs: Iterable[Inspectable], *, station_id: str, policy: CallPolicy = DEFAULT_POLICY
+) -> Iterator[Outcome]:
+    """The row of each board, or why it was skipped, in order.
+
+    A row's time is when the reading of its images began: a file that changes later is newer than the row.
+    """
+    for pair, files in _read_ahead(pairs):
+        outcome = _outcome(detector, pair, files, station_id, policy)
+        del files  # images need not be in memory while the next ones are read
+        yield outcome
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _outcome(
+    detector: Detector, pair: Inspectable, files: Future[Files], station_id: str, policy: CallPolicy
+) -> Outcome:
+    try:
+        test, reference, read_at = files.result()
+        inspection = inspect_files(detector, pair.board_id, test, reference, policy)
+    except DataError as error:
+        return Skipped(pair.test_path, str(error))
+    return replace(inspection.to_record(station_id), inspected_at=read_at)
 
 
-Files = tuple[ImageFile, ImageFile | None]
+Files = tuple[ImageFile, ImageFile | None, datetime]
 
 
 def _read_ahead(pairs: Iterable[Inspectable]) -> Iterator[tuple[Inspectable, Future[Files]]]:
-    """Each pair with its files, in order, while the next few are being read."""
+    """Each pair with its files, in order, while the next few are being read: as many as the last one leaves room for.
+
+    So a folder of boards is read beside the network, and of a folder of scans one pair is in memory at a time.
+    """
     waiting: deque[tuple[Inspectable, Future[Files]]] = deque()
     rest = iter(pairs)
     with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
-        for pair in islice(rest, _READ_AHEAD):
-            waiting.append((pair, pool.submit(_read, pair)))
-        while waiting:
-            ready = waiting.popleft()
-            for pair in islice(rest, 1):
+
+        def read_more(most: int) -> None:
+            for pair in islice(rest, max(most - len(waiting), 0)):
                 waiting.append((pair, pool.submit(_read, pair)))
-            yield ready
+
+        read_more(1)
+        while waiting:
+            pair, files = waiting.popleft()
+            wait([files])
+            read_more(min(_READ_AHEAD, _AHEAD_BYTES // max(_decoded_bytes(files), 1)))
+            yield pair, files
+            del files
+            read_more(1)
+
+
+def _decoded_bytes(files: Future[Files]) -> int:
+    if files.exception() is not None:
+        return 0
+    test, reference, _ = files.result()
+    return test.image.nbytes + (0 if reference is None else reference.image.nbytes)
 
 
 def _read(pair: Inspectable) -> Files:
+    read_at = datetime.now(UTC)
     reference = None if pair.reference_path is None else read_file(pair.reference_path)
-    return read_file(pair.test_path), reference
+    return read_file(pair.test_path), reference, read_at

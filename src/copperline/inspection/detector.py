@@ -11,6 +11,7 @@ import numpy as np
 from copperline.data.images import Image, require_same_size, to_grey
 from copperline.detections import Detections
 from copperline.errors import DataError, ModelError, SettingsError
+from copperline.inspection.scans import look_at_scan
 from copperline.model_info import ModelInfo, OperatingPoint
 from copperline.reference import register
 from copperline.registry import resolve_model
@@ -98,6 +99,15 @@ class Detector:
             operating_point = OperatingPoint.uniform(self.taxonomy, operating_point)
         return replace(self, operating_point=operating_point)
 
+    @property
+    def floor(self) -> float:
+        """Lowest confidence that an inspection needs: the least of the thresholds."""
+        return max(EVALUATION_FLOOR, float(self.operating_point.as_array(self.taxonomy).min()))
+
+    def looks_in_tiles(self, test: Image) -> bool:
+        """Whether an image is so large that it is inspected in tiles, each registered by itself."""
+        return bool(max(test.shape[:2]) > self.model.tiling.limit)
+
     def __call__(self, test: Image, reference: Image | None = None, *, registered: bool = False) -> Detections:
         """The defects in `test` at the operating point, most confident first, boxes in its pixels.
 
@@ -112,8 +122,7 @@ class Detector:
             DataError: an image is of another shape or type, or the two differ in size.
         """
         thresholds = self.operating_point.as_array(self.taxonomy)
-        floor = max(EVALUATION_FLOOR, float(thresholds.min()))
-        return self.predict(test, reference, floor=floor, registered=registered).called(thresholds)
+        return self.predict(test, reference, floor=self.floor, registered=registered).called(thresholds)
 
     def predict(
         self,
@@ -126,12 +135,15 @@ class Detector:
     ) -> Detections:
         """As calling the detector, without its operating point: all detections with a confidence of at least `floor`.
 
-        This is what evaluation needs, and where an operating point is chosen from. `progress` is called with (tiles
-        done, tiles in all) where the image is so large that it is inspected in tiles.
+        This is what evaluation needs, and where an operating point is chosen from. An image that is so large that it is
+        inspected in tiles is registered tile by tile; none is skipped or withheld. `progress` is called with (tiles
+        done, tiles in all) then.
         """
         test = as_grey(test, "test image")
         if reference is not None:
             reference = as_grey(reference, "reference")
+            if not registered and self.looks_in_tiles(test):
+                return look_at_scan(self.model, test, reference, Selection(floor=floor), progress=progress).detections
             require_same_size(test, reference, "reference")
             if not registered:
                 reference = register(test, reference).reference

@@ -7,16 +7,20 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from copperline.data.images import Image, decode_image, require_same_size
+from copperline.data.images import Image, require_same_size
+from copperline.data.scans import decode_grey
 from copperline.data.statistics import grey_levels
 from copperline.detections import Detections
-from copperline.errors import DataError
 from copperline.inspection.detector import Detector, as_grey
 from copperline.inspection.policy import DEFAULT_POLICY, CallPolicy, decide
+from copperline.inspection.scans import TileSummary, look_at_scan
 from copperline.reference import register
+from copperline.reference.scan_registration import require_similar_size
+from copperline.runtime import Selection, TileProgress
+from copperline.stage import Location, is_url, name_of, read_bytes
 from copperline.taxonomy import Call, Taxonomy
 from copperline.warehouse import InspectionRecord, inspection_id_for
 
@@ -31,6 +35,7 @@ class Verdict:
         latency_ms: from decoded images to the call: grey levels, registration, network, decision.
         detections: those that passed the operating point; none if the call is WITHHELD.
         brightness, contrast: of the test image, whatever the call: see `GreyLevels`.
+        tiles: how an image that is so large that it is inspected in tiles was looked at; None for any other.
     """
 
     call: Call
@@ -39,13 +44,14 @@ class Verdict:
     detections: Detections
     brightness: float
     contrast: float
+    tiles: TileSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image with the bytes' SHA-256, so that a row names exactly what was inspected."""
 
-    path: Path
+    path: Location
     sha256: str
     image: Image
 
@@ -66,9 +72,9 @@ class Inspection:
     model_name: str
     model_version: str
     operating_point: str
-    image_path: Path
+    image_path: Location
     image_sha256: str
-    reference_path: Path | None
+    reference_path: Location | None
     reference_sha256: str | None
     width: int
     height: int
@@ -77,7 +83,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """As `copperline inspect --json` prints it."""
-        score = self.verdict.registration_score
+        score, tiles = self.verdict.registration_score, self.verdict.tiles
         return {
             "board_id": self.board_id,
             "image": str(self.image_path),
@@ -90,6 +96,7 @@ class Inspection:
             "brightness": round(self.verdict.brightness, 2),
             "contrast": round(self.verdict.contrast, 2),
             "detections": self.verdict.detections.to_dicts(self.taxonomy),
+            **({} if tiles is None else {"tiles": tiles.to_dict()}),
         }
 
     def to_record(
@@ -139,31 +146,46 @@ def inspect_image(
     *,
     board_id: str | None = None,
     policy: CallPolicy = DEFAULT_POLICY,
+    skip_equal: bool = True,
+    progress: TileProgress | None = None,
 ) -> Inspection:
     """Inspects one image file.
 
     Args:
         detector: model and operating point.
-        image_path: the test image.
+        image_path: the test image, a path or a URL.
         reference_path: the golden image of the same board; without one the test image is judged by itself.
         board_id: default: the file's name without its suffix and without `_test`.
         policy: what fails a board.
+        skip_equal, progress: see `inspect_arrays`.
 
     Raises:
-        DataError: a file is missing or not a usable image, or the two images differ in size.
+        DataError: a file is missing or not a usable image, the two images differ in size, or there is not enough
+            memory for them.
     """
     test = read_file(image_path)
     reference = None if reference_path is None else read_file(reference_path)
-    return inspect_files(detector, board_id or board_id_of(test.path), test, reference, policy)
+    return inspect_files(
+        detector, board_id or board_id_of(test.path), test, reference, policy, skip_equal=skip_equal, progress=progress
+    )
 
 
 def inspect_files(
-    detector: Detector, board_id: str, test: ImageFile, reference: ImageFile | None, policy: CallPolicy = DEFAULT_POLICY
+    detector: Detector,
+    board_id: str,
+    test: ImageFile,
+    reference: ImageFile | None,
+    policy: CallPolicy = DEFAULT_POLICY,
+    *,
+    skip_equal: bool = True,
+    progress: TileProgress | None = None,
 ) -> Inspection:
     """As `inspect_image`, with files that are read already."""
     if reference is not None:
-        require_same_size(test.image, reference.image, reference.path)
-    verdict = inspect_arrays(detector, test.image, None if reference is None else reference.image, policy)
+        require = require_similar_size if detector.looks_in_tiles(test.image) else require_same_size
+        require(test.image, reference.image, reference.path)
+    golden = None if reference is None else reference.image
+    verdict = inspect_arrays(detector, test.image, golden, policy, skip_equal=skip_equal, progress=progress)
     return inspection_of(detector, board_id, test, reference, verdict)
 
 
@@ -190,42 +212,69 @@ def inspection_of(
 
 
 def inspect_arrays(
-    detector: Detector, test: Image, reference: Image | None = None, policy: CallPolicy = DEFAULT_POLICY
+    detector: Detector,
+    test: Image,
+    reference: Image | None = None,
+    policy: CallPolicy = DEFAULT_POLICY,
+    *,
+    skip_equal: bool = True,
+    progress: TileProgress | None = None,
 ) -> Verdict:
     """Inspects one image pair in memory: (H, W) uint8 grey or (H, W, 3) BGR each.
+
+    An image that is so large that it is inspected in tiles is registered tile by tile. Its registration score is the
+    lowest of all tiles: where one cannot be judged, the board cannot.
+
+    Args:
+        skip_equal: tiles that equal their reference are not looked at by the network, see `equals_reference`.
+        progress: called with (tiles done, tiles in all) where the image is inspected in tiles.
 
     Raises:
         DataError: an image is of another shape or type, or the two differ in size.
     """
     start = time.perf_counter()
     test = as_grey(test, "test image")
+    reference = None if reference is None else as_grey(reference, "reference")
     levels = grey_levels(test)
-    score = None
-    if reference is not None:
-        registration = register(test, as_grey(reference, "reference"))
-        reference, score = registration.reference, registration.score
-    detections = detector(test, reference, registered=True) if policy.registers(score) else Detections.empty()
+    tiles = None
+    if detector.looks_in_tiles(test):
+        selection = Selection(floor=detector.floor)
+        found = look_at_scan(
+            detector.model,
+            test,
+            reference,
+            selection,
+            withheld_below=policy.withheld_below,
+            skip_equal=skip_equal,
+            progress=progress,
+        )
+        score, tiles = found.registration_score, found.summary
+        detections = found.detections.called(detector.operating_point.as_array(detector.taxonomy))
+    else:
+        registration = None if reference is None else register(test, reference)
+        golden, score = (None, None) if registration is None else (registration.reference, registration.score)
+        detections = detector(test, golden, registered=True) if policy.registers(score) else Detections.empty()
     call = decide(detections, score, detector.taxonomy, policy)
     latency = (time.perf_counter() - start) * 1e3
-    return Verdict(call, score, latency, detections, levels.brightness, levels.contrast)
+    return Verdict(call, score, latency, detections, levels.brightness, levels.contrast, tiles)
 
 
-def read_file(path: str | os.PathLike[str]) -> ImageFile:
-    """Reads and decodes an image once, with the hash of just those bytes; raises DataError."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"expected an image, but the file cannot be read ({error.strerror})", where=path, fix="check the path"
-        ) from error
-    return ImageFile(path, hashlib.sha256(data).hexdigest(), as_grey(decode_image(data, path), os.fspath(path)))
+def read_file(location: str | os.PathLike[str]) -> ImageFile:
+    """Reads and decodes an image once, with the hash of just those bytes; a URL is read from its store.
+
+    Raises:
+        DataError: the file cannot be read, or is not a usable image.
+        StageError: the store that the URL names cannot be reached.
+    """
+    path: Location = os.fspath(location) if is_url(location) else Path(location)
+    data = read_bytes(path)
+    return ImageFile(path, hashlib.sha256(data).hexdigest(), decode_grey(data, path))
 
 
-def board_id_of(image_path: Path) -> str:
+def board_id_of(image: Location) -> str:
     """The board that a file name stands for.
 
-    >>> board_id_of(Path("line2/20085000_test.jpg")), board_id_of(Path("AX7-0001.png"))
+    >>> board_id_of(Path("line2/20085000_test.jpg")), board_id_of("s3://boards/AX7-0001.png")
     ('20085000', 'AX7-0001')
     """
-    return image_path.stem.removesuffix("_test")
+    return PurePath(name_of(image)).stem.removesuffix("_test")

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from copperline.data.images import IMAGE_SUFFIXES, Image, read_image, write_image
 from copperline.errors import DataError
+
+Golden = TypeVar("Golden")
+
+
+def reference_named(golden: Mapping[str, Golden], board_id: str) -> Golden | None:
+    """What the golden images, by their names without suffix, have for a board or its product, see `GoldenLibrary`.
+
+    >>> reference_named({"AX7": 1, "AX7-2": 2}, "AX7-2-0001"), reference_named({"AX": 1}, "AX7-0001")
+    (2, None)
+    """
+    for end in range(len(board_id), 0, -1):
+        if end == len(board_id) or board_id[end] in "-_":
+            found = golden.get(board_id[:end])
+            if found is not None:
+                return found
+    return None
 
 
 class GoldenLibrary:
@@ -41,12 +59,7 @@ class GoldenLibrary:
 
     def find(self, board_id: str) -> Path | None:
         """The reference for `board_id`, or None if the library has neither the board nor its product."""
-        for end in range(len(board_id), 0, -1):
-            if end == len(board_id) or board_id[end] in "-_":
-                path = self._paths.get(board_id[:end])
-                if path is not None:
-                    return path
-        return None
+        return reference_named(self._paths, board_id)
 
     def add(self, name: str, image: Path) -> Path:
         """Copies `image` into the library as the reference for the board or product `name`; gives the new path.

@@ -18,15 +18,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from copperline.data.images import Image, require_same_size
 from copperline.detections import FloatArray
-
-Pixels = TypeVar("Pixels", Image, FloatArray)
+from copperline.reference.motion import Motion, moved_by, reduced, reduction
 
 # Chosen on DeepPCB's trainval pairs; what it withholds there, and what not, is in docs/models.md.
 WITHHELD_BELOW = 0.6
@@ -71,43 +69,6 @@ class Registration:
     scale: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Motion:
-    """Maps a test pixel to its place in the reference, about the image's centre.
-
-    Pixels are complex numbers x + iy, which makes a rotation a product.
-    """
-
-    shift: complex = 0j
-    angle: float = 0.0
-    log_scale: float = 0.0
-
-    @property
-    def turn(self) -> complex:
-        """Rotation and scale."""
-        return math.exp(self.log_scale) * complex(math.cos(self.angle), math.sin(self.angle))
-
-    def matrix(self, shape: tuple[int, int]) -> FloatArray:
-        """(2, 3) affine matrix for an image of `shape`."""
-        centre = complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-        turn = self.turn
-        offset = centre + self.shift - turn * centre
-        return np.array([[turn.real, -turn.imag, offset.real], [turn.imag, turn.real, offset.imag]], np.float32)
-
-    def after_inverse_of(self, step: _Motion) -> _Motion:
-        """This motion composed with the inverse of `step`."""
-        rest = _Motion(0j, self.angle - step.angle, self.log_scale - step.log_scale)
-        return replace(rest, shift=self.shift - step.shift * rest.turn)
-
-    def enlarged(self, factor: float) -> _Motion:
-        """The same motion of an image with `factor` times the pixels a side."""
-        return replace(self, shift=self.shift * factor)
-
-    def reach(self, shape: tuple[int, int]) -> float:
-        """Upper bound of the distance that any pixel of an image of `shape` moves."""
-        return abs(self.shift) + math.hypot(self.angle, math.expm1(self.log_scale)) * math.hypot(*shape) / 2
-
-
 def register(test: Image, reference: Image) -> Registration:
     """Moves `reference` onto `test`: a translation up to 5 % of the shorter side, a rotation up to 1.5 degrees, and
     where the two do not agree without it, a change of size up to 2 %.
@@ -120,15 +81,15 @@ def register(test: Image, reference: Image) -> Registration:
         DataError: the two differ in size.
     """
     require_same_size(test, reference, "reference")
-    factor = _reduction(test.shape)
-    small_test, small_reference = _reduced(test, factor), _reduced(reference, factor)
+    factor = reduction(test.shape)
+    small_test, small_reference = reduced(test, factor), reduced(reference, factor)
 
-    motion = _best_motion(small_test, small_reference)
+    motion = best_motion(small_test, small_reference)
     found = _registration(test, reference, small_test, small_reference, motion, factor)
-    size_step = _Motion(log_scale=_size_left(small_test, small_reference, motion))
+    size_step = Motion(log_scale=size_left(small_test, small_reference, motion))
     if found.score >= _SCALE_BELOW and size_step.reach(test.shape) <= _SCALE_ABOVE:
         return found
-    with_size = _best_motion_with_size(small_test, small_reference)
+    with_size = best_motion_with_size(small_test, small_reference)
     if with_size is None:
         return found
     sized = _registration(test, reference, small_test, small_reference, with_size, factor)
@@ -141,14 +102,14 @@ def _registration(
     reference: Image,
     small_test: FloatArray,
     small_reference: FloatArray,
-    motion: _Motion,
+    motion: Motion,
     factor: int,
 ) -> Registration:
     """By a motion of the images reduced by `factor`; none if the full images then differ no less."""
     full_motion = motion.enlarged(factor)
     moved = reference
     if full_motion.reach(test.shape) > _MIN_MOTION:
-        moved = _moved(reference, full_motion)
+        moved = moved_by(reference, full_motion)
     # What counts in the end is the difference that the detector sees, at full size.
     if _difference(test, moved) >= _difference(test, reference):
         return Registration(reference, 0.0, 0.0, 0.0, match_score(small_test, small_reference))
@@ -159,7 +120,7 @@ def _registration(
         shift_x=shift.real,
         shift_y=shift.imag,
         rotation=-math.degrees(full_motion.angle),
-        score=match_score(small_test, _moved(small_reference, motion)),
+        score=match_score(small_test, moved_by(small_reference, motion)),
         scale=math.exp(-full_motion.log_scale),
     )
 
@@ -174,9 +135,9 @@ def moved_alike(image: Image, found: Registration, factor: float = 1.0) -> Image
     """
     if (found.shift_x, found.shift_y, found.rotation, found.scale) == (0, 0, 0, 1):
         return image
-    motion = _Motion(0j, -math.radians(found.rotation), -math.log(found.scale))
+    motion = Motion(0j, -math.radians(found.rotation), -math.log(found.scale))
     shift = complex(found.shift_x, found.shift_y) * factor
-    return _moved(image, replace(motion, shift=-shift * motion.turn))
+    return moved_by(image, replace(motion, shift=-shift * motion.turn))
 
 
 def match_score(test: FloatArray, reference: FloatArray) -> float:
@@ -240,20 +201,20 @@ def _local_agreements(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray((1 - variances(first - second) / spread).clip(0, 1), np.float32)
 
 
-def _best_motion(test: FloatArray, reference: FloatArray) -> _Motion:
+def best_motion(test: FloatArray, reference: FloatArray) -> Motion:
     """The motion with the best agreement among none, the translation and the refined motion."""
-    best, best_score = _Motion(), agreement(test, reference)
+    best, best_score = Motion(), agreement(test, reference)
     for estimate in (_translation, _refined):
         motion = estimate(test, reference, best)
         if not _within_limits(motion, test.shape):
             continue
-        score = agreement(test, _moved(reference, motion))
+        score = agreement(test, moved_by(reference, motion))
         if score > best_score:
             best, best_score = motion, score
     return best
 
 
-def _best_motion_with_size(test: FloatArray, reference: FloatArray) -> _Motion | None:
+def best_motion_with_size(test: FloatArray, reference: FloatArray) -> Motion | None:
     """The motion with a change of size that agrees best; None: each that was found goes beyond the limits.
 
     What is far apart is found on images reduced so far that it is near there.
@@ -264,11 +225,11 @@ def _best_motion_with_size(test: FloatArray, reference: FloatArray) -> _Motion |
     coarse_test, coarse_reference = levels.pop()
     best, best_score = None, -1.0
     for log_scale in _SCALE_STARTS:
-        start = _Motion(log_scale=log_scale)
-        shift = _translation(coarse_test, _moved(coarse_reference, start), start).shift
+        start = Motion(log_scale=log_scale)
+        shift = _translation(coarse_test, moved_by(coarse_reference, start), start).shift
         for first in (start, replace(start, shift=shift * start.turn)):
             motion = _refined(coarse_test, coarse_reference, first, with_size=True)
-            score = agreement(coarse_test, _moved(coarse_reference, motion))
+            score = agreement(coarse_test, moved_by(coarse_reference, motion))
             if _within_limits(motion, coarse_test.shape) and score > best_score:
                 best, best_score = motion, score
     while best is not None and levels:
@@ -279,7 +240,7 @@ def _best_motion_with_size(test: FloatArray, reference: FloatArray) -> _Motion |
     return best
 
 
-def _size_left(test: FloatArray, reference: FloatArray, motion: _Motion) -> float:
+def size_left(test: FloatArray, reference: FloatArray, motion: Motion) -> float:
     """What one Gauss-Newton step from `motion` says of a change of size: its logarithm.
 
     It tells too little where traces lie more than their width apart; there the score is low.
@@ -287,11 +248,11 @@ def _size_left(test: FloatArray, reference: FloatArray, motion: _Motion) -> floa
     gradient_x, gradient_y = _gradients(test)
     x, y, inside = _grid(test.shape)
     change = (x * gradient_x + y * gradient_y).ravel() * inside
-    residual = (_moved(reference, motion) - test).ravel()
+    residual = (moved_by(reference, motion) - test).ravel()
     return float(change @ residual) / (float(change @ change) + 1.0)
 
 
-def _within_limits(motion: _Motion, shape: tuple[int, int]) -> bool:
+def _within_limits(motion: Motion, shape: tuple[int, int]) -> bool:
     return (
         max(abs(motion.shift.real), abs(motion.shift.imag)) <= _MAX_SHIFT * min(shape)
         and abs(motion.angle) <= _MAX_ROTATION
@@ -299,14 +260,14 @@ def _within_limits(motion: _Motion, shape: tuple[int, int]) -> bool:
     )
 
 
-def _translation(test: FloatArray, reference: FloatArray, _start: _Motion) -> _Motion:
+def _translation(test: FloatArray, reference: FloatArray, _start: Motion) -> Motion:
     """By phase correlation."""
     # OpenCV 5 multiplies float32 inputs by the window in place, so it is given copies.
     (x, y), _response = cv2.phaseCorrelate(test.copy(), reference.copy(), _hann(test.shape))
-    return _Motion(complex(x, y))
+    return Motion(complex(x, y))
 
 
-def _refined(test: FloatArray, reference: FloatArray, start: _Motion, *, with_size: bool = False) -> _Motion:
+def _refined(test: FloatArray, reference: FloatArray, start: Motion, *, with_size: bool = False) -> Motion:
     """Least-squares translation and rotation, and change of size if wanted, from `start`."""
     gradient_x, gradient_y = _gradients(test)
     x, y, inside = _grid(test.shape)
@@ -322,9 +283,9 @@ def _refined(test: FloatArray, reference: FloatArray, start: _Motion, *, with_si
 
     motion = start
     for _ in range(_MAX_STEPS * 2 if with_size else _MAX_STEPS):
-        residual = _moved(reference, motion) - test
+        residual = moved_by(reference, motion) - test
         step_x, step_y, *turn_and_scale = np.linalg.solve(normal, change @ residual.ravel())
-        step = _Motion(complex(step_x, step_y), *map(float, turn_and_scale))
+        step = Motion(complex(step_x, step_y), *map(float, turn_and_scale))
         motion = motion.after_inverse_of(step)
         if abs(motion.log_scale) > _HOPELESS_SCALE:
             break
@@ -342,31 +303,6 @@ def _gradients(image: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _difference(test: Image, reference: Image) -> float:
     return float(cv2.norm(test, reference, cv2.NORM_L1))
-
-
-def _moved(image: Pixels, motion: _Motion) -> Pixels:
-    """The image with every pixel taken from where `motion` says; beyond the border, the border's pixels go on."""
-    height, width = image.shape[:2]
-    moved = cv2.warpAffine(
-        image,
-        motion.matrix((height, width)),
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(moved, image.dtype)
-
-
-def _reduction(shape: tuple[int, ...]) -> int:
-    """By how much to reduce: 4 keeps traces visible and is fast; less for small images, more for very large ones."""
-    return max(1, min(4, min(shape) // 64), math.ceil(max(shape) / 2048))
-
-
-def _reduced(image: Image, factor: int) -> FloatArray:
-    height, width = image.shape
-    whole = image[: height // factor * factor, : width // factor * factor]
-    small = cv2.resize(whole, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32)
 
 
 def _halved(image: FloatArray) -> FloatArray:

@@ -9,16 +9,19 @@ from copperline.runtime.postprocess import (
 )
 from copperline.runtime.preprocess import network_input
 from copperline.runtime.session import OnnxModel
-from copperline.runtime.tiling import TileProgress, Tiling, predict_tiled
+from copperline.runtime.tiling import Look, Tile, TileProgress, Tiling, look_at_tiles, predict_tiled
 
 __all__ = [
     "EVALUATION_FLOOR",
     "INSPECTION_FLOOR",
+    "Look",
     "OnnxModel",
     "Selection",
+    "Tile",
     "TileProgress",
     "Tiling",
     "decode_predictions",
+    "look_at_tiles",
     "network_input",
     "predict_tiled",
     "suppressed",

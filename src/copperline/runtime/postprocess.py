@@ -89,13 +89,12 @@ def voted(kept: Detections, candidates: Detections, iou: float) -> Detections:
     return Detections(boxes.astype(np.float32), kept.class_ids, kept.confidences)
 
 
-def suppressed(detections: Detections, iou: float, ranks: FloatArray | None = None) -> Detections:
+def suppressed(detections: Detections, iou: float) -> Detections:
     """Non-maximum suppression within each class: the best box stays and drops those that overlap it by more than `iou`.
 
     Args:
         detections: boxes with area.
         iou: in (0, 1].
-        ranks: (N,) float32 above 0, what makes a box the better one; by default its confidence.
 
     Returns:
         Those that stay, the most confident first.
@@ -105,7 +104,7 @@ def suppressed(detections: Detections, iou: float, ranks: FloatArray | None = No
     corners, sizes = detections.boxes[:, :2], detections.boxes[:, 2:] - detections.boxes[:, :2]
     kept = cv2.dnn.NMSBoxesBatched(
         np.concatenate((corners, sizes), axis=1).tolist(),
-        (detections.confidences if ranks is None else ranks).tolist(),
+        detections.confidences.tolist(),
         detections.class_ids.tolist(),
         score_threshold=0.0,
         nms_threshold=iou,

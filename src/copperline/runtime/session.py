@@ -15,6 +15,7 @@ from copperline.runtime.model_file import UNREADABLE, first_line, open_session
 from copperline.runtime.postprocess import Selection, decode_predictions
 from copperline.runtime.preprocess import network_input
 from copperline.runtime.tiling import TileProgress, Tiling, predict_tiled
+from copperline.settings import available_cores
 
 INPUT, OUTPUT = "images", "predictions"
 
@@ -27,7 +28,7 @@ class OnnxModel:
 
     Args:
         path: the ONNX file, which carries its `ModelInfo`.
-        threads: CPU threads for one image; 0 means all cores.
+        threads: CPU threads for one image, and tiles of a large one in work at once; 0 means all cores.
         tiling: images larger than its limit are inspected in tiles.
 
     Raises:
@@ -38,7 +39,8 @@ class OnnxModel:
     def __init__(self, path: str | os.PathLike[str], threads: int = 0, tiling: Tiling | None = None) -> None:
         self.path = Path(path)
         self.tiling = tiling or Tiling()
-        self._session, metadata = open_session(self.path, threads)
+        self.threads = threads or available_cores()
+        self._session, metadata = open_session(self.path, self.threads)
         self.info = ModelInfo.parse(metadata.get(METADATA_KEY), str(self.path))
         self.taxonomy = self.info.taxonomy
         self._check_ports()
@@ -70,7 +72,9 @@ class OnnxModel:
             require_same_size(test, reference, "reference")
         selection = selection or Selection()
         if max(test.shape) > self.tiling.limit:
-            return predict_tiled(self._predict_whole, test, reference, selection, self.tiling, progress)
+            return predict_tiled(
+                self._predict_whole, test, reference, selection, self.tiling, progress, workers=self.threads
+            )
         return self._predict_whole(test, reference, selection)
 
     def _predict_whole(self, test: Image, reference: Image | None, selection: Selection) -> Detections:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from copperline.data.images import Image
-from copperline.detections import Detections, FloatArray
-from copperline.runtime.postprocess import Selection, suppressed
+from copperline.detections import Detections
+from copperline.runtime.merging import merged
+from copperline.runtime.postprocess import Selection
 
 Predict = Callable[[Image, Image | None, Selection], Detections]
 TileProgress = Callable[[int, int], None]
 
-# A box whose side is this near to a tile's inner edge was probably cut by it.
-_EDGE = 2.0  # px
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of an image, in its pixels; x2 and y2 exclusive."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+    def of(self, image: Image) -> Image:
+        """The tile's pixels; no copy."""
+        return image[self.y1 : self.y2, self.x1 : self.x2]
+
+
+Look = Callable[[Tile], Detections]
+"""Gives a tile's detections, in the tile's pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +41,14 @@ class Tiling:
 
     Attributes:
         limit: an image with a longer side than this is cut.
-        side: of a square tile.
+        side: of a square tile. Boards of this size are what the shipped models were measured on, and the smaller a
+            tile, the better its reference fits; below, overlaps cost more than they bring (docs/whole-boards.md).
         overlap: of neighbouring tiles, at least. A defect smaller than `overlap` - 4 is whole in one of them; the
-            largest label in DeepPCB's trainval boards is 173 px.
+            largest label in DeepPCB's trainval boards is 173 px. Of a larger one the pieces are joined.
     """
 
     limit: int = 1536
-    side: int = 1024
+    side: int = 640
     overlap: int = 192
 
     def __post_init__(self) -> None:
@@ -47,6 +64,14 @@ class Tiling:
         last = max(0, length - self.side)
         return [*range(0, last, self.side - self.overlap), last]
 
+    def tiles(self, width: int, height: int) -> list[Tile]:
+        """The tiles of an image, in rows."""
+        return [
+            Tile(x, y, min(x + self.side, width), min(y + self.side, height))
+            for y in self.starts(height)
+            for x in self.starts(width)
+        ]
+
 
 def predict_tiled(
     predict: Predict,
@@ -55,6 +80,7 @@ def predict_tiled(
     selection: Selection,
     tiling: Tiling,
     progress: TileProgress | None = None,
+    workers: int = 1,
 ) -> Detections:
     """The detections of an image of any size, by `predict` on each tile.
 
@@ -63,67 +89,46 @@ def predict_tiled(
         test: (H, W) uint8 grey.
         reference: (H, W) uint8 grey, registered to `test`; or None.
         selection: as for one tile; `most` is per tile, since a large image has more defects.
+        progress, workers: as for `look_at_tiles`.
+
+    Returns:
+        As `look_at_tiles`.
+    """
+    height, width = test.shape
+
+    def look(tile: Tile) -> Detections:
+        return predict(tile.of(test), None if reference is None else tile.of(reference), selection)
+
+    return look_at_tiles(look, tiling.tiles(width, height), selection.iou, progress, workers)
+
+
+def look_at_tiles(
+    look: Look, tiles: list[Tile], iou: float, progress: TileProgress | None = None, workers: int = 1
+) -> Detections:
+    """The detections of all tiles of an image, put together.
+
+    Args:
+        look: gives a tile's detections in the tile's pixels; must be safe to call from `workers` threads.
+        tiles: of one image, as `Tiling.tiles` gives them.
+        iou: of two boxes of one class that overlap more than this, the less confident is dropped.
         progress: called with (tiles done, tiles in all), first with 0 done.
+        workers: tiles in work at once. The result does not depend on it.
 
     Returns:
         Detections in the image's pixels, most confident first. Where a tile's edge cuts a defect, the box is taken
-        from the tile that has it whole.
+        from the tile that has it whole; where none has, the pieces are joined.
     """
-    height, width = test.shape
-    origins = [(x, y) for y in tiling.starts(height) for x in tiling.starts(width)]
     parts: list[Detections] = []
-    tile_ids: list[npt.NDArray[np.int64]] = []
-    cut: list[npt.NDArray[np.bool_]] = []
-    for done, (x, y) in enumerate(origins):
-        if progress is not None:
-            progress(done, len(origins))
-        tile = (slice(y, y + tiling.side), slice(x, x + tiling.side))
-        found = predict(test[tile], None if reference is None else reference[tile], selection)
-        tile_height, tile_width = test[tile].shape
-        cut.append(_is_cut(found.boxes, (x, y, x + tile_width, y + tile_height), (width, height)))
-        tile_ids.append(np.full(len(found), len(tile_ids), np.int64))
-        parts.append(found.shifted(x, y))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="tile") if workers > 1 else None
+    try:
+        for found in map(look, tiles) if pool is None else pool.map(look, tiles):
+            if progress is not None:
+                progress(len(parts), len(tiles))
+            parts.append(found)
+    finally:
+        # After an error, or Ctrl-C, the tiles that nobody began are left out.
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
     if progress is not None:
-        progress(len(origins), len(origins))
-    return _merged(Detections.concatenate(parts), np.concatenate(tile_ids), np.concatenate(cut), selection.iou)
-
-
-def _is_cut(boxes: FloatArray, tile: tuple[int, int, int, int], image: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """(N,) whether a box, in the tile's pixels, touches an edge of the tile that is not an edge of the image."""
-    x1, y1, x2, y2 = tile
-    touches = np.zeros(len(boxes), bool)
-    if x1 > 0:
-        touches |= boxes[:, 0] < _EDGE
-    if y1 > 0:
-        touches |= boxes[:, 1] < _EDGE
-    if x2 < image[0]:
-        touches |= boxes[:, 2] > x2 - x1 - _EDGE
-    if y2 < image[1]:
-        touches |= boxes[:, 3] > y2 - y1 - _EDGE
-    return touches
-
-
-def _merged(found: Detections, tile_ids: npt.NDArray[np.int64], cut: npt.NDArray[np.bool_], iou: float) -> Detections:
-    """Drops pieces of which another tile has the whole, then suppresses duplicates, whole boxes first."""
-    kept = ~_has_whole(found, tile_ids, cut)
-    found, cut = found[kept], cut[kept]
-    return suppressed(found, iou, ranks=found.confidences + np.where(cut, np.float32(0), np.float32(1)))
-
-
-def _has_whole(found: Detections, tile_ids: npt.NDArray[np.int64], cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(N,) whether a box is a cut piece, at least half of which lies in a whole box that another tile found.
-
-    The whole box must be of the same class or at least as confident: half a defect can look like one of another class.
-    """
-    has_whole = np.zeros(len(found), bool)
-    whole = np.flatnonzero(~cut)
-    boxes, areas = found.boxes, found.areas()
-    for piece in np.flatnonzero(cut):
-        low = np.maximum(boxes[piece, :2], boxes[whole, :2])
-        high = np.minimum(boxes[piece, 2:], boxes[whole, 2:])
-        covered = (high - low).clip(min=0).prod(axis=1) >= areas[piece] / 2
-        same_class = found.class_ids[whole] == found.class_ids[piece]
-        as_confident = found.confidences[whole] >= found.confidences[piece]
-        elsewhere = tile_ids[whole] != tile_ids[piece]
-        has_whole[piece] = bool(np.any(covered & elsewhere & (same_class | as_confident)))
-    return has_whole
+        progress(len(tiles), len(tiles))
+    return merged(parts, np.array([(t.x1, t.y1, t.x2, t.y2) for t in tiles], np.float32).reshape(-1, 4), iou)

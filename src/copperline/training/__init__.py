@@ -7,6 +7,7 @@ from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import FINE_TUNING, TrainConfig
 from copperline.training.console import training_progress
 from copperline.training.distributed import World
+from copperline.training.engines import Engine, LocalWorkers, RayWorkers, ThisProcess
 from copperline.training.fit import TrainedModel, fit
 from copperline.training.golden_only import is_golden_only
 from copperline.training.initial import InitialModel
@@ -16,9 +17,13 @@ from copperline.training.refit import all_trained_on, refit
 __all__ = [
     "FINE_TUNING",
     "Checkpoint",
+    "Engine",
     "InitialModel",
     "Listener",
+    "LocalWorkers",
     "Metrics",
+    "RayWorkers",
+    "ThisProcess",
     "TrainConfig",
     "TrainResult",
     "TrainedModel",

@@ -1,11 +1,16 @@
 """Batches of crops: each crop depends on the seed, the epoch and its position there alone, so a resumed run, or one
-on several processes, sees what the uninterrupted run on one process would have seen."""
+on several workers, sees what the uninterrupted run on one worker would have seen.
+
+A step's batch is cut into micro-batches, always the same, of which each worker takes some. Batch norm and gradients are
+of micro-batches, so that a step computes the same on any number of workers.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -16,9 +21,11 @@ from torch import Tensor
 
 from copperline.data import BoardPair, read_grey, read_pair
 from copperline.data.golden import is_golden
+from copperline.errors import TrainingError
 from copperline.reference import register
 from copperline.training.augmentation import Crop, Grey, sample_crop
 from copperline.training.config import TrainConfig
+from copperline.training.crop_processes import in_processes
 from copperline.yolo.loss import Targets
 
 Pair = tuple[Grey, Grey | None]
@@ -67,6 +74,13 @@ class ImageCache:
             self._budget -= size
         return images
 
+    def fill(self) -> None:
+        """Reads what the budget has room for, once for all processes that are started afterwards."""
+        for index in range(len(self)):
+            if self._budget <= 0:
+                return
+            self[index]
+
 
 def epoch_order(pairs: int, config: TrainConfig, epoch: int, parts: Sequence[int] = ()) -> npt.NDArray[np.int64]:
     """Indices of the pairs of one epoch, shuffled: each pair `crops_per_pair` times, in whole batches.
@@ -110,6 +124,14 @@ def make_batch(crops: Sequence[Crop]) -> Batch:
     )
 
 
+def crop_at(cache: ImageCache, config: TrainConfig, epoch: int, order: npt.NDArray[np.int64], position: int) -> Crop:
+    """The crop at a position of an epoch, whose order `epoch_order` gave."""
+    index = int(order[position])
+    rng = np.random.default_rng((config.seed, 2, epoch, position))
+    pair = cache.pairs[index]
+    return sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls)
+
+
 def batches(
     cache: ImageCache,
     config: TrainConfig,
@@ -117,30 +139,32 @@ def batches(
     *,
     rank: int = 0,
     world_size: int = 1,
+    first: int = 0,
     ahead: int = 0,
+    processes: int = 0,
     parts: Sequence[int] = (),
-) -> Iterator[Batch]:
-    """The batches of one epoch, for one of `world_size` processes.
+) -> Iterator[list[Batch]]:
+    """For each step of one epoch, the micro-batches of one of `world_size` workers.
 
     Args:
+        first: the step to begin with.
         ahead: so many batches are prepared in a thread while one trains. It pays beside a GPU; beside a network that
             computes on all cores of a CPU the thread only gets in the way.
+        processes: instead of the thread, so many processes prepare batches; a GPU trains faster than one thread crops.
         parts: as for `epoch_order`.
     """
     order = epoch_order(len(cache), config, epoch, parts)
-    share = config.batch_size // world_size
+    mine = micro_batches(config)[shares(config, world_size)[rank]]
 
-    def prepare(step: int) -> Batch:
-        start = step * config.batch_size + rank * share
-        crops = []
-        for position in range(start, start + share):
-            index = int(order[position])
-            rng = np.random.default_rng((config.seed, 2, epoch, position))
-            pair = cache.pairs[index]
-            crops.append(sample_crop(rng, *cache[index], pair.labels, config, pair.false_calls))
-        return make_batch(crops)
+    def prepare(step: int) -> list[Batch]:
+        start = step * config.batch_size
+        return [make_batch([crop_at(cache, config, epoch, order, start + offset) for offset in part]) for part in mine]
 
-    steps = range(steps_per_epoch(len(cache), config))
+    steps = range(first, steps_per_epoch(len(cache), config))
+    if processes:
+        cache.fill()
+        yield from in_processes(prepare, steps, processes)
+        return
     if not ahead:
         yield from map(prepare, steps)
         return
@@ -151,6 +175,41 @@ def batches(
             if step + ahead < steps.stop:
                 waiting.append(pool.submit(prepare, step + ahead))
             yield batch
+
+
+def micro_batches(config: TrainConfig) -> list[range]:
+    """Positions in a step's batch of each micro-batch; sizes differ by one at most.
+
+    >>> micro_batches(TrainConfig(batch_size=50, micro_batch=22))
+    [range(0, 17), range(17, 34), range(34, 50)]
+    """
+    count = -(-config.batch_size // config.micro_batch)
+    return _cut(config.batch_size, count)
+
+
+def shares(config: TrainConfig, workers: int) -> list[slice]:
+    """Which of a step's micro-batches each worker takes: all of them, each once.
+
+    Raises TrainingError if there are more workers than micro-batches.
+
+    >>> shares(TrainConfig(batch_size=66, micro_batch=22), 2)
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    count = len(micro_batches(config))
+    if workers > count:
+        raise TrainingError(
+            f"expected at most {count} workers for batches of {config.batch_size} crops in micro-batches of "
+            f"{config.micro_batch}, found {workers}",
+            fix="take fewer workers, a larger --batch-size or a smaller --micro-batch",
+        )
+    return [slice(part.start, part.stop) for part in _cut(count, workers)]
+
+
+def _cut(length: int, count: int) -> list[range]:
+    """`count` ranges that cover `length`, the longer ones first."""
+    quotient, longer = divmod(length, count)
+    ends = [quotient * i + min(i, longer) for i in range(count + 1)]
+    return [range(start, end) for start, end in pairwise(ends)]
 
 
 def steps_per_epoch(pairs: int, config: TrainConfig) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ CHECKPOINT_NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State at the end of an epoch.
+    """State after a step.
 
     Attributes:
         config: the run's settings.
         data_hash: of the data set; a run is not resumed on other data.
         classes: names, in order.
-        epoch: epochs done.
+        epoch: whole epochs done.
+        step: steps done of the next one.
+        losses: sums over these steps, of the loss and its three terms.
         network, average, optimizer: state dicts.
         average_updates: number of updates of the average.
         history: one dict of metrics for each epoch done.
@@ -42,6 +45,8 @@ class Checkpoint:
     optimizer: dict[str, Any]
     history: list[dict[str, float]]
     seconds: float
+    step: int = 0
+    losses: Sequence[float] = (0.0, 0.0, 0.0, 0.0)
 
     def save(self, folder: Path) -> Path:
         content = {**self.__dict__, "config": self.config.model_dump(), "classes": list(self.classes)}

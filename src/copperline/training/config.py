@@ -20,11 +20,14 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: str = Field("yolo12-pico", description="yolo12-pico or yolo12n")
+    network: str = Field("yolo12-pico", description="yolo12-pico, yolo12-pico-wide or yolo12n")
     epochs: int = Field(12, ge=1)
     crops_per_pair: int = Field(44, ge=1)
     crop_size: int = Field(96, ge=64, multiple_of=32, description="side of a training crop, px")
     batch_size: int = Field(44, ge=1, description="crops in a step, over all processes together")
+    micro_batch: int = Field(
+        22, ge=1, description="most crops that pass the network together; batch norm sees these, a worker takes some"
+    )
     seed: int = Field(0, ge=0)
 
     learning_rate: float = Field(6e-3, gt=0)
@@ -53,4 +56,6 @@ class TrainConfig(BaseModel):
     mix: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
         (), description="shares of the crops that come from each data set, where there are several"
     )
-    image_cache_mib: int = Field(1536, ge=0, description="memory for decoded images; beyond it they are decoded anew")
+    image_cache_mib: int = Field(
+        1536, ge=0, description="memory of a machine for decoded images; beyond it they are decoded anew"
+    )

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from copperline.training.loop import Listener, Metrics
+from copperline.training.loop import Metrics
 
 
-class _Bar:
+class TrainingBar:
+    """Listens to training and draws; also prints lines above the bar."""
+
     def __init__(self, bar: Progress, console: Console) -> None:
         self.bar, self.console = bar, console
         self.task = bar.add_task("Training", total=None, loss="")
@@ -27,11 +29,15 @@ class _Bar:
             line += f", validation mAP50 {100 * metrics['val_map50']:.1f} %"
         if "val_map50_95" in metrics:
             line += f", mAP50:95 {100 * metrics['val_map50_95']:.1f} %"
-        self.console.print(line)
+        self.tell(line)
+
+    def tell(self, line: str) -> None:
+        """Prints a line for people."""
+        self.console.print(line, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def training_progress() -> Iterator[Listener]:
+def training_progress() -> Iterator[TrainingBar]:
     """A listener that draws on stderr; without a terminal only the lines per epoch are printed."""
     console = Console(stderr=True)
     columns = (
@@ -44,4 +50,4 @@ def training_progress() -> Iterator[Listener]:
         TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield _Bar(bar, console)
+        yield TrainingBar(bar, console)

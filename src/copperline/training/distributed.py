@@ -1,35 +1,48 @@
-"""Several processes: RANK and WORLD_SIZE from the environment, as torchrun, Ray and Snowflake set them."""
+"""Several workers: RANK and WORLD_SIZE from the environment, as torchrun, Ray and Snowflake set them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from copperline.errors import TrainingError
+from copperline.training.meeting import agent_store, kept_by_agent
+
+
+class WorkerLostError(TrainingError):
+    """Another worker is gone, or silent: not this worker's fault, and not for certain the same the next time."""
+
+
+TIMEOUT_S = 600.0
+"""How long a worker waits for the others, which may be validating; longer than that, they are lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among all that train together.
+    """This worker among all that train together: one process each.
 
     Attributes:
         rank: global, 0 .. size - 1.
-        size: number of processes.
+        size: number of workers.
         local_rank: on this machine.
-        local_size: processes on this machine.
+        local_size: workers on this machine.
+        device_name: what to compute on, such as `cpu` or `cuda:1`; None: the GPU of its local rank if there are GPUs.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
+    device_name: str | None = None
 
     @classmethod
     def from_environment(cls) -> World:
@@ -53,45 +66,113 @@ class World:
         return self.rank == 0
 
     def device(self) -> torch.device:
-        return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+        """Raises TrainingError if the worker's GPU is not there."""
+        if self.device_name is not None:
+            return torch.device(self.device_name)
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        if self.local_rank >= torch.cuda.device_count():
+            raise TrainingError(
+                f"expected a GPU for each of {self.local_size} workers on this machine, found "
+                f"{torch.cuda.device_count()}",
+                fix="start fewer workers, or train on the CPU with --gpus-per-worker 0",
+            )
+        return torch.device("cuda", self.local_rank)
 
-    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """`network` itself, or DistributedDataParallel around it when there are several processes."""
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces each tensor by its sum over all workers, in one message; the same to the bit on every worker.
+
+        Args:
+            tensors: float32, on one device.
+
+        Raises:
+            TrainingError: another worker is lost, or silent for longer than the limit.
+        """
         if self.size == 1:
-            return network
-        return DistributedDataParallel(network, device_ids=[device.index] if device.type == "cuda" else None)
+            return
+        message = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        with _reached(self.size):
+            dist.all_reduce(message)
+        parts = torch.split(message, [tensor.numel() for tensor in tensors])
+        torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
-    def barrier(self) -> None:
-        if self.size > 1:
-            dist.barrier()
-
-    def all_true(self, value: bool, device: torch.device) -> bool:
-        """Whether `value` holds in every process, so that all stop together."""
+    def gathered(self, value: Any) -> list[Any] | None:
+        """The values of all workers in the order of their ranks, in the main one; None in the others."""
         if self.size == 1:
-            return value
-        flag = torch.tensor([float(value)], device=device)
-        dist.all_reduce(flag, op=dist.ReduceOp.MIN)
-        return bool(flag.item())
+            return [value]
+        values: list[Any] | None = [None] * self.size if self.is_main else None
+        with _reached(self.size):
+            dist.gather_object(value, values)
+        return values
+
+    def require_same(self, value: Any, what: str) -> None:
+        """Raises TrainingError unless all workers have the same `value`."""
+        if self.size == 1:
+            return
+        values: list[Any] = [None] * self.size
+        with _reached(self.size):
+            dist.all_gather_object(values, value)
+        if any(other != values[0] for other in values):
+            raise TrainingError(
+                f"expected the same {what} on {self.size} workers, found {', '.join(map(str, values))}",
+                fix="let all of them read the same run folder and data set",
+            )
+
+
+ALONE = World()
 
 
 @contextmanager
-def join_world() -> Iterator[World]:
-    """Joins the process group that the environment describes; leaves it at the end.
+def join_world(device_name: str | None = None, *, timeout_s: float = TIMEOUT_S) -> Iterator[World]:
+    """Joins the process group that the environment describes, unless that was done; leaves it at the end.
+
+    Args:
+        device_name: see `World`.
+        timeout_s: how long to wait for the others, at the start and in every step.
 
     Raises:
         TrainingError: the variables are inconsistent or the others cannot be reached.
     """
-    world = World.from_environment()
-    if world.size == 1:
+    world = replace(World.from_environment(), device_name=device_name)
+    if world.size == 1 or dist.is_initialized():
         yield world
         return
+    device = world.device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     try:
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        store = agent_store(world.rank, world.size, timeout_s) if kept_by_agent() else None
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=store,
+            rank=world.rank,
+            world_size=world.size,
+            timeout=timedelta(seconds=timeout_s),
+        )
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"the {world.size} processes cannot meet ({error})", fix="check MASTER_ADDR and MASTER_PORT"
+        raise WorkerLostError(
+            f"the {world.size} workers cannot meet within {timeout_s:g} s ({_first_line(error)})",
+            fix="check MASTER_ADDR and MASTER_PORT, and that all workers were started",
         ) from error
     try:
         yield world
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _reached(workers: int) -> Iterator[None]:
+    """What torch raises when another worker is gone, as an error that says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkerLostError(
+            f"lost touch with one of the {workers} workers ({_first_line(error)})",
+            fix="the last checkpoint is kept: go on with --resume",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Without the place in gloo's source that it begins with, and the guesses that it ends with."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"^\[\S+:\d+\] ", "", line).partition(". This is typically")[0]

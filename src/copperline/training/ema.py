@@ -25,8 +25,18 @@ class WeightAverage(Generic[Averaged]):
     def update(self) -> None:
         """Moves the average towards the weights that `source` has now."""
         self.updates += 1
-        decay = self.decay * (1 - math.exp(-self.updates / self.ramp))
-        torch._foreach_lerp_(self._mine, self._source, 1 - decay)
+        torch._foreach_lerp_(self._mine, self._source, 1 - self.current_decay())
+
+    @torch.no_grad()
+    def move_by(self, share: Tensor) -> None:
+        """`update`, but by a share (0-dimensional, on the device) that whoever calls works out, and counts."""
+        difference = torch._foreach_sub(self._source, self._mine)
+        torch._foreach_mul_(difference, share)
+        torch._foreach_add_(self._mine, difference)
+
+    def current_decay(self) -> float:
+        """After so many updates."""
+        return self.decay * (1 - math.exp(-self.updates / self.ramp))
 
 
 def _floating(network: nn.Module) -> list[Tensor]:

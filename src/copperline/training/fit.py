@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,15 @@ from copperline.runtime import OnnxModel
 from copperline.settings import Settings
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
-from copperline.training.distributed import World, join_world
+from copperline.training.distributed import World
+from copperline.training.engines import Engine, ThisProcess, TrainingJob
+from copperline.training.engines.base import Tell, tell_nobody
 from copperline.training.golden_only import drawn_validation, is_golden_only
-from copperline.training.loop import Listener, Metrics, Validate, train
+from copperline.training.loop import Listener, Metrics
 from copperline.training.parity import check_parity
 from copperline.training.predictor import TorchPredictor
 from copperline.training.tracking import tracked_run
-from copperline.training.validation import choose_and_measure, curve_figures, parity_inputs, ranking_figures
+from copperline.training.validation import choose_and_measure, parity_inputs, ranking_figures
 from copperline.yolo.export import export_onnx
 from copperline.yolo.network import Network, count_parameters
 
@@ -67,16 +68,21 @@ def fit(
     resume: Checkpoint | None = None,
     init: Path | None = None,
     listeners: Sequence[Listener] = (),
+    engine: Engine | None = None,
+    tell: Tell = tell_nobody,
 ) -> TrainedModel | None:
     """Trains on the split `train`, chooses the operating point on `val`; the split `test` is not looked at.
 
     A data set of references alone (`read_golden`) is trained and validated on defects drawn into them.
 
-    Joins the other processes if the environment names some (RANK, WORLD_SIZE); all but the main one get None.
+    Choosing, export and comparison are done in this process, wherever the workers train. In this process itself it
+    joins the others that the environment names (RANK, WORLD_SIZE), if it does; all but the main one get None.
 
     Args:
         target_recall: on validation, that the operating point aims at.
         resume, init: see `train`.
+        engine: what trains; default: this process.
+        tell: see `Engine`.
 
     Raises:
         DataError: a split is missing.
@@ -98,12 +104,14 @@ def fit(
         dataset=dataset,
         pairs=pairs,
         data_hash=data_hash(dataset),
-        validate=lambda network: curve_figures(network, validation_pairs, taxonomy),
+        validation_pairs=validation_pairs,
         judge=judge,
         parity_pairs=validation_pairs,
         parts=dataset.parts_of("train"),
     )
-    return carry_out(plan, config, folder, settings, resume=resume, init=init, listeners=listeners)
+    return carry_out(
+        plan, config, folder, settings, resume=resume, init=init, listeners=listeners, engine=engine, tell=tell
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class TrainingPlan:
     Attributes:
         pairs: trained on.
         data_hash: of all that the run learns from, which a run to resume must share.
-        validate: called when a validation is due; None: there is nothing to validate on.
+        validation_pairs: for the learning curve; none: there is nothing to validate on.
         judge: gives the model's figures and operating point, given the trained network.
         parity_pairs: that the exported model is compared on.
         parts: for each of `pairs`, which data set it is of, if there are several.
@@ -123,7 +131,7 @@ class TrainingPlan:
     dataset: BoardDataset
     pairs: Sequence[BoardPair]
     data_hash: str
-    validate: Validate | None
+    validation_pairs: Sequence[BoardPair]
     judge: Callable[[Network], Evaluation]
     parity_pairs: Sequence[BoardPair]
     parts: tuple[int, ...] = ()
@@ -139,32 +147,23 @@ def carry_out(
     resume: Checkpoint | None,
     init: Path | None,
     listeners: Sequence[Listener],
+    engine: Engine | None,
+    tell: Tell,
 ) -> TrainedModel | None:
     """Trains, judges, exports and compares; tracked in MLflow."""
     taxonomy = plan.dataset.taxonomy
     if config.drawn > 0:
         require_drawable(taxonomy)
+    engine = engine or ThisProcess(settings.cores)
+    job = TrainingJob(plan.pairs, plan.validation_pairs, taxonomy, config, plan.data_hash, plan.parts, init)
+    if not World.from_environment().is_main:
+        engine.train(job, folder, resume=resume, listeners=[], tell=tell)
+        return None
     facts = {"data_source": plan.dataset.source, "data_hash": plan.data_hash, "run_folder": folder.name}
-    with (
-        join_world() as world,
-        tracked_run(settings, config, facts) if world.is_main else nullcontext() as run,
-    ):
-        result = train(
-            plan.pairs,
-            taxonomy,
-            config,
-            folder,
-            data_hash=plan.data_hash,
-            validate=plan.validate,
-            listeners=[run, *listeners] if run else [],
-            world=world,
-            threads=settings.cores,
-            resume=resume,
-            init=init,
-            parts=plan.parts,
-        )
-        if run is None:
-            return None
+    with tracked_run(settings, config, facts) as run:
+        result = engine.train(job, folder, resume=resume, listeners=[run, *listeners], tell=tell)
+        if result is None:
+            raise TrainingError("expected the trained network in the main process, found none", fix="report this fault")
         validation = plan.judge(result.network)
         run.log({f"final_{name}": value for name, value in ranking_figures(validation).items()})
         info = ModelInfo(
@@ -198,8 +197,6 @@ def validation_pairs_of(dataset: BoardDataset, config: TrainConfig, folder: Path
             fix="train with drawn=1",
         )
     require_drawable(dataset.taxonomy)
-    if not World.from_environment().is_main:
-        return ()  # it alone validates
     return drawn_validation(pairs, dataset.taxonomy, folder, config.box_margin)
 
 

@@ -22,7 +22,7 @@ from copperline.yolo.network import Network
 from copperline.yolo.reimport import measure_norms, network_from_onnx
 
 # Of crops, to measure what the norms see: some 350 of them, of which the statistics hardly change with more.
-MEASURED_BATCHES = 8
+MEASURED_STEPS = 8
 TOLERANCE = 1e-4  # of a confidence
 BOX_TOLERANCE = 1e-2  # px
 
@@ -83,10 +83,9 @@ def initial_network(path: Path, config: TrainConfig, taxonomy: Taxonomy, images:
 
 
 def crops_to_measure(cache: ImageCache, config: TrainConfig, parts: tuple[int, ...]) -> Iterable[Tensor]:
-    """The first batches that a run trains on; the same on every process."""
-    return (
-        batch.images.float().div_(255) for batch in islice(batches(cache, config, 0, parts=parts), MEASURED_BATCHES)
-    )
+    """The first batches that a run trains on; the same on every worker."""
+    steps = islice(batches(cache, config, 0, parts=parts), MEASURED_STEPS)
+    return (batch.images.float().div_(255) for step in steps for batch in step)
 
 
 def _require_equal(network: Network, path: Path) -> None:

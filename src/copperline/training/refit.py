@@ -12,6 +12,8 @@ from copperline.evaluation import Evaluation
 from copperline.runtime import OnnxModel
 from copperline.settings import Settings
 from copperline.training.checkpoint import Checkpoint
+from copperline.training.engines import Engine
+from copperline.training.engines.base import Tell, tell_nobody
 from copperline.training.fit import MODEL_FILE, TrainedModel, TrainingPlan, carry_out, validation_pairs_of
 from copperline.training.loop import Listener
 from copperline.training.validation import measure_at
@@ -27,6 +29,8 @@ def refit(
     resume: Checkpoint | None = None,
     init: Path | None = None,
     listeners: Sequence[Listener] = (),
+    engine: Engine | None = None,
+    tell: Tell = tell_nobody,
 ) -> TrainedModel | None:
     """Trains on the splits `train` and `val` together, with the settings of a finished run.
 
@@ -39,6 +43,7 @@ def refit(
         chosen: the run's folder, which holds its checkpoint and its model.
         resume: a checkpoint of an interrupted refit.
         init: the model that `chosen` started from, if it did: this run starts from it too.
+        engine, tell: see `fit`.
 
     Raises:
         TrainingError: `chosen` did not finish, or was trained on other data; and see `fit`.
@@ -70,13 +75,23 @@ def refit(
         dataset=together,
         pairs=together.split("train"),
         data_hash=data_hash(together),
-        validate=None,
+        validation_pairs=(),
         judge=judge,
         parity_pairs=validation_pairs,
         parts=together.parts_of("train"),
         refit_of=chosen.name,
     )
-    return carry_out(plan, finished.config, folder, settings, resume=resume, init=init, listeners=listeners)
+    return carry_out(
+        plan,
+        finished.config,
+        folder,
+        settings,
+        resume=resume,
+        init=init,
+        listeners=listeners,
+        engine=engine,
+        tell=tell,
+    )
 
 
 def all_trained_on(dataset: BoardDataset) -> BoardDataset:

@@ -47,7 +47,7 @@ def tracked_run(settings: Settings, config: TrainConfig, facts: Mapping[str, str
     try:
         yield TrackedRun(client, run_id, settings)
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:

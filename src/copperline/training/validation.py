@@ -13,6 +13,7 @@ from copperline.model_info import OperatingPoint
 from copperline.runtime import network_input
 from copperline.taxonomy import Taxonomy
 from copperline.training.batches import registered_pair
+from copperline.training.distributed import ALONE, World
 from copperline.training.loop import Metrics
 from copperline.training.predictor import TorchPredictor
 from copperline.yolo.network import Network
@@ -22,9 +23,17 @@ PARITY_PAIRS = 8
 TRAINED_CLEAN_BOARDS = 300
 
 
-def curve_figures(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy) -> Metrics:
-    """The figures that a learning curve needs; they do not depend on an operating point."""
-    detections = predict_pairs(TorchPredictor(network), pairs)
+def curve_figures(network: Network, pairs: Sequence[BoardPair], taxonomy: Taxonomy, world: World = ALONE) -> Metrics:
+    """The figures that a learning curve needs; they do not depend on an operating point.
+
+    The boards are shared out among the workers of `world`, who all call this; the main one gets the figures, the others
+    get none.
+    """
+    mine = predict_pairs(TorchPredictor(network), pairs[world.rank :: world.size])
+    gathered = world.gathered(mine)
+    if gathered is None:
+        return {}
+    detections = [gathered[i % world.size][i // world.size] for i in range(len(pairs))]
     anywhere = OperatingPoint.uniform(taxonomy, 0.25)
     measured = evaluate(detections, _labels(pairs), [], taxonomy, anywhere, resamples=0)
     return {f"val_{name}": value for name, value in ranking_figures(measured).items()}

@@ -29,6 +29,7 @@ from copperline.warehouse.golden_references import (
     list_references,
     retire_reference,
 )
+from copperline.warehouse.inspected_files import InspectedFiles, inspected_files
 from copperline.warehouse.inspection_list import (
     InspectionFilter,
     InspectionPage,
@@ -116,6 +117,7 @@ __all__ = [
     "DispositionRow",
     "Event",
     "Extent",
+    "InspectedFiles",
     "InspectionFilter",
     "InspectionPage",
     "InspectionRecord",
@@ -157,6 +159,7 @@ __all__ = [
     "histograms_by",
     "hours_span",
     "inference_id_for",
+    "inspected_files",
     "inspection_detections",
     "inspection_id_for",
     "json_value",

@@ -27,13 +27,23 @@ class Targets(NamedTuple):
     mask: Tensor
 
 
-class LossTerms(NamedTuple):
-    """Scalars; `total` is what is minimised, the others are detached and weighted."""
+class LossSums(NamedTuple):
+    """Scalars, sums over a batch: divided by `normaliser`, at least 1, they are the loss.
+
+    They are not divided yet, so that the parts of a large batch can be added up, on several workers too, to exactly
+    the loss of the whole.
+
+    Attributes:
+        total: what is minimised.
+        classes, boxes, distribution: its weighted terms, detached.
+        normaliser: sum of the targets' scores, detached.
+    """
 
     total: Tensor
     classes: Tensor
     boxes: Tensor
     distribution: Tensor
+    normaliser: Tensor
 
 
 def complete_iou(first: Tensor, second: Tensor) -> Tensor:
@@ -45,8 +55,8 @@ def complete_iou(first: Tensor, second: Tensor) -> Tensor:
     size_first = (first[:, 2:] - first[:, :2]).clamp(min=eps)
     size_second = (second[:, 2:] - second[:, :2]).clamp(min=eps)
     low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
-    overlap = (high - low).clamp(min=0).prod(1)
-    iou = overlap / (size_first.prod(1) + size_second.prod(1) - overlap + eps)
+    overlap = _area((high - low).clamp(min=0))
+    iou = overlap / (_area(size_first) + _area(size_second) - overlap + eps)
     hull = torch.maximum(first[:, 2:], second[:, 2:]) - torch.minimum(first[:, :2], second[:, :2])
     centre_offset = (first[:, :2] + first[:, 2:] - second[:, :2] - second[:, 2:]) / 2
     distance = centre_offset.square().sum(1) / (hull.square().sum(1) + eps)
@@ -58,6 +68,11 @@ def complete_iou(first: Tensor, second: Tensor) -> Tensor:
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect + eps)
     return iou - distance - weight * aspect
+
+
+def _area(sizes: Tensor) -> Tensor:
+    # Not `prod`: on its way back it waits for the GPU, to look for zeros.
+    return sizes[:, 0] * sizes[:, 1]
 
 
 def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
@@ -86,11 +101,10 @@ class DetectionLoss:
     def __init__(self, *, class_weight: float = 0.5, box_weight: float = 7.5, distribution_weight: float = 1.5) -> None:
         self.class_weight, self.box_weight, self.distribution_weight = class_weight, box_weight, distribution_weight
 
-    def __call__(self, output: HeadOutput, targets: Targets) -> LossTerms:
+    def __call__(self, output: HeadOutput, targets: Targets) -> LossSums:
         logits = output.class_logits.float()
         boxes = output.boxes()
         assignment = assign(logits.detach().sigmoid(), boxes.detach(), output.points, output.strides, *targets)
-        normaliser = assignment.scores.sum().clamp(min=1.0)
 
         rows, anchors = assignment.foreground.nonzero(as_tuple=True)
         picked = assignment.label_index[rows, anchors]
@@ -98,10 +112,10 @@ class DetectionLoss:
         weights = assignment.scores[rows, anchors]
         if len(rows):
             class_targets[rows, anchors, targets.classes[rows, picked]] = weights
-        class_loss = functional.binary_cross_entropy_with_logits(logits, class_targets, reduction="sum") / normaliser
+        class_loss = functional.binary_cross_entropy_with_logits(logits, class_targets, reduction="sum")
 
         true_boxes = targets.boxes[rows, picked] if len(rows) else boxes.new_zeros(0, 4)
-        box_loss = ((1 - complete_iou(boxes[rows, anchors], true_boxes)) * weights).sum() / normaliser
+        box_loss = ((1 - complete_iou(boxes[rows, anchors], true_boxes)) * weights).sum()
 
         bins = output.distributions.shape[-1]
         points, strides = output.points[anchors], output.strides[anchors]
@@ -109,11 +123,13 @@ class DetectionLoss:
         focal = distribution_focal_loss(
             output.distributions[rows, anchors].float(), distances.clamp(0, bins - 1 - 1e-2)
         )
-        distribution_loss = (focal * weights).sum() / normaliser
+        distribution_loss = (focal * weights).sum()
 
         parts = (
             self.class_weight * class_loss,
             self.box_weight * box_loss,
             self.distribution_weight * distribution_loss,
         )
-        return LossTerms(sum(parts, torch.zeros((), device=logits.device)), *(p.detach() for p in parts))
+        total = sum(parts, torch.zeros((), device=logits.device))
+        classes, boxes_term, distribution = (part.detach() for part in parts)
+        return LossSums(total, classes, boxes_term, distribution, assignment.scores.sum().detach())

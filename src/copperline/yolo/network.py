@@ -1,8 +1,10 @@
-"""The networks: `yolo12n`, faithful to the paper's smallest, and `yolo12-pico`, ours, made for a CPU."""
+"""The networks: `yolo12n`, faithful to the paper's smallest, and ours, made for a CPU: `yolo12-pico` and its wider
+`yolo12-pico-wide`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -61,19 +63,24 @@ class Yolo12Pico(nn.Module):
     arithmetic, and full 3x3 bottlenecks at stride 8, where the defects are told apart; one head, since all defects
     are some 35 px wide, and no stage at stride 32; no attention, since what a defect is can be seen within 100 px; a
     depthwise-separable head. What each of these costs and brings is in docs/experiments.md.
+
+    Args:
+        stem: channels at stride 4.
+        deep: channels at stride 16.
+        merged: share of the channels at stride 8 that the bottlenecks after merging work on.
     """
 
     stride = 32
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, *, stem: int = 16, deep: int = 96, merged: float = 0.5) -> None:
         super().__init__()
         a = relu
-        self.stem = nn.Sequential(ConvNorm(3, 16, 3, 2, activation=a), ConvNorm(16, 16, 3, 2, activation=a))
-        self.down8 = ConvNorm(16, 64, 3, 2, activation=a)
+        self.stem = nn.Sequential(ConvNorm(3, 16, 3, 2, activation=a), ConvNorm(16, stem, 3, 2, activation=a))
+        self.down8 = ConvNorm(stem, 64, 3, 2, activation=a)
         self.stage8 = bottleneck_stage(64, 64, depth=2, hidden_ratio=1.0, activation=a)
-        self.down16 = ConvNorm(64, 96, 3, 2, activation=a)
-        self.stage16 = bottleneck_stage(96, 96, depth=2, hidden_ratio=1.0, activation=a)
-        self.merge8 = bottleneck_stage(96 + 64, 64, depth=2, hidden_ratio=1.0, activation=a)
+        self.down16 = ConvNorm(64, deep, 3, 2, activation=a)
+        self.stage16 = bottleneck_stage(deep, deep, depth=2, hidden_ratio=1.0, activation=a)
+        self.merge8 = bottleneck_stage(deep + 64, 64, depth=2, width_ratio=merged, hidden_ratio=1.0, activation=a)
         self.upsample = nn.Upsample(scale_factor=2.0)
         self.head = DetectionHead((64,), (8,), classes, lean=True, width=64, activation=a)
 
@@ -85,7 +92,11 @@ class Yolo12Pico(nn.Module):
 
 
 Network = Yolo12N | Yolo12Pico
-NETWORKS: dict[str, Callable[[int], Network]] = {"yolo12-pico": Yolo12Pico, "yolo12n": Yolo12N}
+NETWORKS: dict[str, Callable[[int], Network]] = {
+    "yolo12-pico": Yolo12Pico,
+    "yolo12-pico-wide": partial(Yolo12Pico, stem=32, deep=128, merged=0.75),
+    "yolo12n": Yolo12N,
+}
 
 
 def build_network(name: str, classes: int) -> Network:

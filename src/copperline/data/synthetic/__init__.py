@@ -9,15 +9,18 @@ from copperline.data.synthetic.generate import generate_pairs, synthetic_pair
 from copperline.data.synthetic.scan import ScanSettings, binarised_scan, misregister
 from copperline.data.synthetic.sizes import DefectSizes
 from copperline.data.synthetic.styles import BoardStyle
+from copperline.data.synthetic.whole_board import Distortion, draw_whole_board
 
 __all__ = [
     "Board",
     "BoardStyle",
     "DefectSizes",
+    "Distortion",
     "ScanSettings",
     "binarised_scan",
     "draw_board",
     "draw_defects",
+    "draw_whole_board",
     "generate_pairs",
     "misregister",
     "synthetic_pair",

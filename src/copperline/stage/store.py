@@ -1,4 +1,4 @@
-"""The stage: where images are kept, each once, by the hash of its bytes."""
+"""Where images of the line are kept, each once, by the hash of its bytes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""What all engines have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from copperline.errors import TrainingError
+from copperline.training.checkpoint import Checkpoint
+from copperline.training.engines.job import TrainingJob
+from copperline.training.loop import Listener, TrainResult
+from copperline.yolo.network import build_network
+
+Tell = Callable[[str], None]
+"""Is given one line for people."""
+
+
+def tell_nobody(line: str) -> None:
+    """For callers without anybody who reads along."""
+
+
+class Engine(Protocol):
+    """Carries out a job."""
+
+    def train(
+        self,
+        job: TrainingJob,
+        folder: Path,
+        *,
+        resume: Checkpoint | None,
+        listeners: Sequence[Listener],
+        tell: Tell,
+    ) -> TrainResult | None:
+        """Trains, and leaves checkpoints in `folder`; None in all processes but the one that goes on with the result.
+
+        Args:
+            folder: of the run, on this machine.
+            resume: see `train`.
+            listeners: told in this process. A step that is done again, because a worker was lost after the last
+                checkpoint, is told again; an epoch is told once.
+            tell: how it is done, and whenever the workers are started again.
+
+        Raises:
+            CopperlineError: see `train`; or the workers cannot be started, or were lost too often.
+        """
+        ...
+
+
+def device_name_for(gpus_per_worker: int | None, workers: int) -> str | None:
+    """What `World` is to be told of the device.
+
+    Args:
+        gpus_per_worker: 0: the CPU; 1: a GPU for each worker; None: whichever there is.
+        workers: on this machine.
+
+    Raises:
+        TrainingError: there are fewer GPUs than were asked for.
+    """
+    if gpus_per_worker and torch.cuda.device_count() < workers:
+        raise TrainingError(
+            f"expected a GPU for each of {workers} workers on this machine, found {torch.cuda.device_count()}",
+            fix="take fewer --workers, or --gpus-per-worker 0",
+        )
+    return "cpu" if gpus_per_worker == 0 else None
+
+
+def result_of(checkpoint: Checkpoint) -> TrainResult:
+    """What the run came to whose last checkpoint this is, as `train` gives it. Raises TrainingError if it is no end."""
+    if checkpoint.epoch < checkpoint.config.epochs:
+        raise TrainingError(
+            f"expected the workers to finish {checkpoint.config.epochs} epochs, found {checkpoint.epoch} in the last "
+            "checkpoint",
+            fix="go on with --resume",
+        )
+    network = build_network(checkpoint.config.network, len(checkpoint.classes))
+    network.load_state_dict(checkpoint.average)
+    return TrainResult(network.eval(), list(checkpoint.history), checkpoint.seconds)
