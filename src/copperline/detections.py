@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from copperline.taxonomy import Taxonomy
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Floats = TypeVar("Floats", npt.NDArray[np.float32], npt.NDArray[np.float64])
 
 # Labels of different classes overlap by at most 0.41 in DeepPCB's trainval boards.
 SAME_PLACE_IOU = 0.5
@@ -157,14 +158,7 @@ def box_iou(first: FloatArray, second: FloatArray) -> FloatArray:
     >>> box_iou(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3).tolist()
     [[0.3330000042915344]]
     """
-    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
-    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    overlap = (bottom_right - top_left).clip(min=0).prod(axis=2)
-    area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
-    area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
-    union = area_first[:, None] + area_second[None, :] - overlap
-    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return iou
+    return pairwise_iou(first[:, None], second[None])
 
 
 def overlapping_pairs(boxes: FloatArray) -> tuple[IntArray, IntArray]:
@@ -221,19 +215,19 @@ def _squares_of(boxes: FloatArray) -> list[IntArray]:
     return np.split(index[order], ends)
 
 
-def pairwise_iou(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Intersection over union of the boxes at the same places of two lists; 0 for two without area.
+def pairwise_iou(first: Floats, second: Floats) -> Floats:
+    """Intersection over union of the boxes at the same places of two arrays; 0 for two without area.
 
     Args:
-        first, second: (N, 4) x1, y1, x2, y2.
+        first, second: (..., 4) x1, y1, x2, y2, both float32 or both float64; leading sides are broadcast.
 
     Returns:
-        (N,) float32 in [0, 1].
+        (...) in [0, 1], of the same type.
     """
-    low, high = np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
-    overlap = (high - low).clip(min=0).prod(axis=1)
-    area_first = (first[:, 2:] - first[:, :2]).prod(axis=1)
-    area_second = (second[:, 2:] - second[:, :2]).prod(axis=1)
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    overlap = (high - low).clip(min=0).prod(axis=-1)
+    area_first = (first[..., 2:] - first[..., :2]).prod(axis=-1)
+    area_second = (second[..., 2:] - second[..., :2]).prod(axis=-1)
     union = area_first + area_second - overlap
-    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    iou: Floats = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
     return iou

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copperline.detections import Detections
+from copperline.detections import pairwise_iou as iou_of_pairs
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -250,11 +251,7 @@ def _candidates(
 
 def pairwise_iou(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> Floats:
     """IoU of row i with row i, (N,). In float64, so that an IoU of exactly 0.6 passes the threshold 0.6."""
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    overlap = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(min=0).prod(axis=1)
-    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - overlap
-    iou: Floats = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return iou
+    return iou_of_pairs(first.astype(np.float64), second.astype(np.float64))
 
 
 def _greedy(candidates: _Candidates, threshold: float, detections: int, labels: int) -> Integers:
