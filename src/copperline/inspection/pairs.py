@@ -11,7 +11,7 @@ from typing import Protocol
 from copperline.data.images import IMAGE_SUFFIXES
 from copperline.errors import DataError
 from copperline.inspection.inspect import board_id_of
-from copperline.reference import GoldenLibrary, reference_named
+from copperline.reference import GoldenLibrary, named_once, reference_named
 from copperline.stage import Location, StageFile, list_files, name_of
 
 
@@ -94,17 +94,7 @@ def _pair(board_id: str, image: StageFile, reference: StageFile | None) -> Image
 
 
 def _golden(files: Iterable[StageFile]) -> dict[str, StageFile]:
-    named: dict[str, StageFile] = {}
-    for file in files:
-        name = PurePath(name_of(file.location)).stem
-        if name in named:
-            raise DataError(
-                f"expected one reference for {name!r}, found {named[name].location} too",
-                where=file.location,
-                fix="keep one of them",
-            )
-        named[name] = file
-    return named
+    return named_once((PurePath(name_of(file.location)).stem, file, file.location) for file in files)
 
 
 def _nowhere(references: Location, board_id: str) -> StageFile:

@@ -2,7 +2,7 @@
 reference onto a test image."""
 
 from copperline.reference.conditioning import Recipe, condition
-from copperline.reference.library import GoldenLibrary, reference_named
+from copperline.reference.library import GoldenLibrary, named_once, reference_named
 from copperline.reference.registration import WITHHELD_BELOW, Registration, agreement, register
 from copperline.reference.suggestion import Suggestion, suggest_recipe
 from copperline.reference.white_images import WhiteImages
@@ -16,6 +16,7 @@ __all__ = [
     "WhiteImages",
     "agreement",
     "condition",
+    "named_once",
     "reference_named",
     "register",
     "suggest_recipe",

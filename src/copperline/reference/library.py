@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,22 @@ def reference_named(golden: Mapping[str, Golden], board_id: str) -> Golden | Non
     return None
 
 
+def named_once(images: Iterable[tuple[str, Golden, Path | str]]) -> dict[str, Golden]:
+    """Golden images by their names, given as (name without suffix, image, where it lies).
+
+    Raises DataError if two have the same name.
+    """
+    named: dict[str, Golden] = {}
+    places: dict[str, Path | str] = {}
+    for name, image, place in images:
+        if name in named:
+            raise DataError(
+                f"expected one reference for {name!r}, found {places[name]} too", where=place, fix="keep one of them"
+            )
+        named[name], places[name] = image, place
+    return named
+
+
 class GoldenLibrary:
     """A folder of reference images, each named for the board id or the product that it is golden for.
 
@@ -42,17 +58,12 @@ class GoldenLibrary:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._paths: dict[str, Path] = {}
-        for path in sorted(self.folder.rglob("*")):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-                continue
-            if path.stem in self._paths:
-                raise DataError(
-                    f"expected one reference for {path.stem!r}, found {self._paths[path.stem]} too",
-                    where=path,
-                    fix="keep one of them",
-                )
-            self._paths[path.stem] = path
+        images = (
+            path
+            for path in sorted(self.folder.rglob("*"))
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
+        self._paths = named_once((path.stem, path, path) for path in images)
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -33,8 +33,7 @@ class Motion:
 
     def matrix(self, shape: tuple[int, int]) -> FloatArray:
         """(2, 3) affine matrix for an image of `shape`."""
-        centre = complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-        turn = self.turn
+        centre, turn = centre_of(shape), self.turn
         offset = centre + self.shift - turn * centre
         return np.array([[turn.real, -turn.imag, offset.real], [turn.imag, turn.real, offset.imag]], np.float32)
 
@@ -67,6 +66,11 @@ class Motion:
     def reach(self, shape: tuple[int, int]) -> float:
         """Upper bound of the distance that any pixel of an image of `shape` moves."""
         return abs(self.shift) + math.hypot(self.angle, math.expm1(self.log_scale)) * math.hypot(*shape) / 2
+
+
+def centre_of(shape: tuple[int, ...]) -> complex:
+    """Of an image of `shape`, px."""
+    return complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
 
 
 def moved_by(image: Pixels, motion: Motion) -> Pixels:

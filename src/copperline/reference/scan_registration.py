@@ -16,7 +16,7 @@ import numpy as np
 from copperline.data.images import Image
 from copperline.detections import FloatArray
 from copperline.errors import DataError
-from copperline.reference.motion import Motion, moved_by, reduced, reduction
+from copperline.reference.motion import Motion, centre_of, moved_by, reduced, reduction
 from copperline.reference.registration import (
     agreement,
     best_motion,
@@ -58,7 +58,7 @@ class ScanRegistration:
     def __init__(self, test: Image, reference: Image) -> None:
         require_similar_size(test, reference, "reference")
         self._reference = reference
-        self._centre = _centre(test.shape)
+        self._centre = centre_of(test.shape)
         factor = reduction(test.shape)
         small_test = reduced(test, factor)
         small_reference = _fitted(reduced(reference, factor), small_test.shape)
@@ -73,7 +73,7 @@ class ScanRegistration:
         """
         shape = test.shape
         origin = complex(x, y)
-        expected = self._whole.about(origin + _centre(shape) - self._centre)
+        expected = self._whole.about(origin + centre_of(shape) - self._centre)
         factor = reduction(shape)
         small_test = reduced(test, factor)
         at_expected = self._window(expected, origin, shape)
@@ -134,7 +134,3 @@ def _fitted(image: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     if bottom == 0 and right == 0:
         return image
     return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.float32)
-
-
-def _centre(shape: tuple[int, ...]) -> complex:
-    return complex((shape[1] - 1) / 2, (shape[0] - 1) / 2)
