@@ -54,14 +54,14 @@ class _Sheet:
     """Steps as they are added."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: dict[str, Step] = {}
 
     def add(self, key: str, what: str, how: str, value: float, unit: str) -> float:
-        self.steps.append(Step(key, what, how, value, unit))
+        self.steps[key] = Step(key, what, how, value, unit)
         return value
 
     def __getitem__(self, key: str) -> float:
-        return next(step.value for step in self.steps if step.key == key)
+        return self.steps[key].value
 
 
 def capacity(measured: Measured, plant: Plant, prices: Prices | None = None) -> Need:
@@ -82,7 +82,7 @@ def capacity(measured: Measured, plant: Plant, prices: Prices | None = None) -> 
         _money(sheet, plant, prices)
     if plant.plants > 1:
         _company(sheet, measured, plant)
-    return Need(tuple(sheet.steps))
+    return Need(tuple(sheet.steps.values()))
 
 
 def _database(measured: Measured, plant: Plant) -> Warehouse:
@@ -305,7 +305,7 @@ def _company(sheet: _Sheet, measured: Measured, plant: Plant) -> None:
         ("warehouse_gb", "their size"),
         ("money_per_year", "money a year"),
     ):
-        step = next((step for step in sheet.steps if step.key == key), None)
+        step = sheet.steps.get(key)
         if step is not None:
             sheet.add(
                 f"all_{key}",

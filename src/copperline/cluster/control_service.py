@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 
+from copperline.cluster.failures import no_token
 from copperline.cluster.nodes import Versions
 from copperline.errors import ClusterError
 
@@ -38,11 +39,7 @@ def ask_versions_of_head(address: str, timeout_s: float) -> Versions:
         last = next(reversed(ran.stderr.split("\n")[:-1]), "no answer")
         raise not_ray(address, last.strip()) from error
     if told["problem"] == "token":
-        raise ClusterError(
-            "the cluster asks for its token, and this process has none or another",
-            where=address,
-            fix="set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to its token unless that is in ~/.ray/auth_token",
-        )
+        raise no_token(address)
     if told["problem"] is not None:
         raise not_ray(address, told["problem"])
     if not told["here"]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from copperline import errors
 from copperline.errors import ClusterError, CopperlineError
@@ -54,9 +55,9 @@ def explained(error: BaseException) -> CopperlineError:
             return inner
     for inner in _causes(error):
         for kind in type(inner).__mro__:
-            explain = _EXPLANATIONS.get(kind.__name__)
-            if explain is not None and kind.__module__.startswith(_PACKAGES) and not _failed_at_start(inner):
-                return explain(inner)
+            said = _SAID.get(kind.__name__)
+            if said is not None and kind.__module__.startswith(_PACKAGES) and not _failed_at_start(inner):
+                return _told(said, inner)
     return _raised_in_task(error) or ClusterError(
         f"Ray failed with {type(error).__name__}: {_words(error)}", fix=f"try again; {_LOGS}"
     )
@@ -120,123 +121,104 @@ def _last_raised(traceback: str) -> tuple[str, str] | None:
     return next(((name, message) for name, message in reversed(raised) if not name.startswith(_WRAPPERS)), None)
 
 
-def _out_of_memory(error: BaseException) -> CopperlineError:
-    address = re.search(r"IP: ([\w.:]+)", str(error))
-    return ClusterError(
-        f"the node{f' {address[1]}' if address else ''} ran out of memory, and Ray ended a worker there",
-        fix="use fewer workers for each node, smaller batches, or nodes with more memory",
-    )
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said of a kind of failure; `{words}` stands for Ray's own, `{node}` for the node that it names."""
+
+    problem: str
+    fix: str
 
 
-def _object_store_full(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        "Ray's object store is full of objects that are in use",
-        fix="use smaller batches or fewer workers, or start the nodes with a larger --object-store-memory",
-    )
-
-
-def _out_of_disk(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        "a node's disk is full, so Ray's object store cannot move objects to it",
-        fix="free space below Ray's temporary folder on each node, or start the nodes with another --temp-dir",
-    )
-
-
-def _worker_died(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"a worker process of the cluster ended unexpectedly ({_words(error)})",
-        fix=f"start the command again: it goes on where it was; if it happens again, the node may be short of memory; "
-        f"{_LOGS}",
-    )
-
-
-def _actor_unavailable(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"a worker of the cluster cannot be reached ({_words(error)})",
-        fix="check the network between the nodes, and start the command again",
-    )
-
-
-def _node_died(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"a node of the cluster died or cannot be reached ({_words(error)})",
-        fix="look at it with `ray status`, put another in its place, and start the command again: it goes on where it "
-        "was",
-    )
-
-
-def _object_lost(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        "data of the work was lost with the node or worker that held it",
-        fix="start the command again: it goes on where it was",
-    )
-
-
-def _timed_out(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"the cluster gave no answer in time ({_words(error)})",
-        fix="see with `ray status` whether its CPUs and GPUs are taken by other work, and try again",
-    )
-
-
-def _unschedulable(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"no node of the cluster can take the work ({_words(error)})",
-        fix="ask for fewer CPUs or GPUs for each worker, or add nodes; `copperline cluster check` shows what is there",
-    )
-
-
-def _environment_failed(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"a node could not set up what the work runs in ({_words(error)})",
-        fix="use the same image, or the same installed versions, on each node",
-    )
-
-
-def _authentication_failed(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        "the cluster asks for its token, and this process has none or another",
-        fix="set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to its token unless that is in ~/.ray/auth_token",
-    )
-
-
-def _system_failed(error: BaseException) -> CopperlineError:
-    return ClusterError(
-        f"the connection to the cluster, or a part of it, failed ({_words(error)})",
-        fix=f"see with `ray status` whether it is up, and try again; {_LOGS}",
-    )
-
+_OUT_OF_MEMORY = _Said(
+    "the node{node} ran out of memory, and Ray ended a worker there",
+    "use fewer workers for each node, smaller batches, or nodes with more memory",
+)
+_OBJECT_STORE_FULL = _Said(
+    "Ray's object store is full of objects that are in use",
+    "use smaller batches or fewer workers, or start the nodes with a larger --object-store-memory",
+)
+_OUT_OF_DISK = _Said(
+    "a node's disk is full, so Ray's object store cannot move objects to it",
+    "free space below Ray's temporary folder on each node, or start the nodes with another --temp-dir",
+)
+_WORKER_DIED = _Said(
+    "a worker process of the cluster ended unexpectedly ({words})",
+    f"start the command again: it goes on where it was; if it happens again, the node may be short of memory; {_LOGS}",
+)
+_ACTOR_UNAVAILABLE = _Said(
+    "a worker of the cluster cannot be reached ({words})",
+    "check the network between the nodes, and start the command again",
+)
+_NODE_DIED = _Said(
+    "a node of the cluster died or cannot be reached ({words})",
+    "look at it with `ray status`, put another in its place, and start the command again: it goes on where it was",
+)
+_OBJECT_LOST = _Said(
+    "data of the work was lost with the node or worker that held it",
+    "start the command again: it goes on where it was",
+)
+_TIMED_OUT = _Said(
+    "the cluster gave no answer in time ({words})",
+    "see with `ray status` whether its CPUs and GPUs are taken by other work, and try again",
+)
+_UNSCHEDULABLE = _Said(
+    "no node of the cluster can take the work ({words})",
+    "ask for fewer CPUs or GPUs for each worker, or add nodes; `copperline cluster check` shows what is there",
+)
+_ENVIRONMENT_FAILED = _Said(
+    "a node could not set up what the work runs in ({words})",
+    "use the same image, or the same installed versions, on each node",
+)
+_NO_TOKEN = _Said(
+    "the cluster asks for its token, and this process has none or another",
+    "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to its token unless that is in ~/.ray/auth_token",
+)
+_SYSTEM_FAILED = _Said(
+    "the connection to the cluster, or a part of it, failed ({words})",
+    f"see with `ray status` whether it is up, and try again; {_LOGS}",
+)
 
 # By name, so that nothing of Ray is imported where nothing of it failed. The first kind of an error's ancestry counts.
-_EXPLANATIONS: dict[str, Callable[[BaseException], CopperlineError]] = {
-    "OutOfMemoryError": _out_of_memory,
-    "ObjectStoreFullError": _object_store_full,
-    "OutOfDiskError": _out_of_disk,
-    "WorkerCrashedError": _worker_died,
-    "ActorDiedError": _worker_died,
-    "RayActorError": _worker_died,
-    "WorkerHealthCheckFailedError": _worker_died,
-    "ActorUnavailableError": _actor_unavailable,
-    "NodeDiedError": _node_died,
-    "LocalRayletDiedError": _node_died,
-    "PreemptionError": _node_died,
-    "ObjectLostError": _object_lost,
-    "GetTimeoutError": _timed_out,
-    "WorkerHealthCheckTimeoutError": _timed_out,
-    "WorkerGroupStartupTimeoutError": _unschedulable,
-    "WorkerGroupStartupFailedError": _worker_died,
-    "InsufficientClusterResourcesError": _unschedulable,
-    "CollectiveTimeoutError": _timed_out,
-    "ExecutionTimeoutError": _timed_out,
-    "TaskUnschedulableError": _unschedulable,
-    "ActorUnschedulableError": _unschedulable,
-    "TaskPlacementGroupRemoved": _unschedulable,
-    "ActorPlacementGroupRemoved": _unschedulable,
-    "RuntimeEnvSetupError": _environment_failed,
-    "AuthenticationError": _authentication_failed,
-    "RaySystemError": _system_failed,
-    "RpcError": _system_failed,
+_SAID: dict[str, _Said] = {
+    "OutOfMemoryError": _OUT_OF_MEMORY,
+    "ObjectStoreFullError": _OBJECT_STORE_FULL,
+    "OutOfDiskError": _OUT_OF_DISK,
+    "WorkerCrashedError": _WORKER_DIED,
+    "ActorDiedError": _WORKER_DIED,
+    "RayActorError": _WORKER_DIED,
+    "WorkerHealthCheckFailedError": _WORKER_DIED,
+    "ActorUnavailableError": _ACTOR_UNAVAILABLE,
+    "NodeDiedError": _NODE_DIED,
+    "LocalRayletDiedError": _NODE_DIED,
+    "PreemptionError": _NODE_DIED,
+    "ObjectLostError": _OBJECT_LOST,
+    "GetTimeoutError": _TIMED_OUT,
+    "WorkerHealthCheckTimeoutError": _TIMED_OUT,
+    "WorkerGroupStartupTimeoutError": _UNSCHEDULABLE,
+    "WorkerGroupStartupFailedError": _WORKER_DIED,
+    "InsufficientClusterResourcesError": _UNSCHEDULABLE,
+    "CollectiveTimeoutError": _TIMED_OUT,
+    "ExecutionTimeoutError": _TIMED_OUT,
+    "TaskUnschedulableError": _UNSCHEDULABLE,
+    "ActorUnschedulableError": _UNSCHEDULABLE,
+    "TaskPlacementGroupRemoved": _UNSCHEDULABLE,
+    "ActorPlacementGroupRemoved": _UNSCHEDULABLE,
+    "RuntimeEnvSetupError": _ENVIRONMENT_FAILED,
+    "AuthenticationError": _NO_TOKEN,
+    "RaySystemError": _SYSTEM_FAILED,
+    "RpcError": _SYSTEM_FAILED,
 }
+
+
+def no_token(where: str | None = None) -> ClusterError:
+    """The cluster asks for a token."""
+    return ClusterError(_NO_TOKEN.problem, where=where, fix=_NO_TOKEN.fix)
+
+
+def _told(said: _Said, error: BaseException) -> ClusterError:
+    address = re.search(r"IP: ([\w.:]+)", str(error))
+    node = f" {address[1]}" if address else ""
+    return ClusterError(said.problem.format(words=_words(error), node=node), fix=said.fix)
 
 
 def _words(error: BaseException) -> str:

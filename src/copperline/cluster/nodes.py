@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -139,19 +139,7 @@ def ask_versions(nodes: Sequence[Node], timeout_s: float) -> list[Node]:
             fix="look at these nodes with `ray status` and their logs, or take them out of the cluster",
         )
     found = {asked[reference].node_id: Versions(*ray.get(reference)) for reference in answered}
-    return [
-        Node(
-            node.node_id,
-            node.host,
-            node.address,
-            node.cpus,
-            node.gpus,
-            node.memory_bytes,
-            node.object_store_bytes,
-            found[node.node_id],
-        )
-        for node in nodes
-    ]
+    return [replace(node, versions=found[node.node_id]) for node in nodes]
 
 
 def require_same_versions(nodes: Sequence[Node], own: Versions) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +90,16 @@ def _described(found: Versions, *, is_local: bool, cpus: float, gpus: float, dea
     import ray
 
     try:
-        nodes = nodes_alive()
         address = ray.get_runtime_context().gcs_address
-        cluster = Cluster(address, is_local, found.ray or "", found.python, tuple(nodes))
+        cluster = Cluster(address, is_local, found.ray or "", found.python, tuple(nodes_alive()))
         require_resources(cluster, cpus, gpus)
-        nodes = ask_versions(nodes, max(1.0, deadline - time.monotonic()))
+        nodes = ask_versions(cluster.nodes, max(1.0, deadline - time.monotonic()))
     except Exception as error:
         if is_of_ray(error):
             raise explained(error) from error
         raise
     require_same_versions(nodes, own_versions())
-    return Cluster(address, is_local, cluster.ray_version, cluster.python_version, tuple(nodes))
+    return replace(cluster, nodes=tuple(nodes))
 
 
 def _connected(address: str | None) -> Versions:
