@@ -67,6 +67,20 @@ def device_name_for(gpus_per_worker: int | None, workers: int) -> str | None:
     return "cpu" if gpus_per_worker == 0 else None
 
 
+def cores_each(threads: int, workers: int) -> int:
+    """Of a machine's `threads`, shared by its workers; at least one."""
+    return max(threads // workers, 1)
+
+
+def in_words(cores: int, *, on_gpu: bool) -> str:
+    """What a worker computes with, as `TrainingJob.outline` tells it.
+
+    >>> in_words(1, on_gpu=False), in_words(2, on_gpu=False), in_words(2, on_gpu=True)
+    ('1 core', '2 cores', 'a GPU')
+    """
+    return "a GPU" if on_gpu else f"{cores} core{'s' if cores > 1 else ''}"
+
+
 def result_of(checkpoint: Checkpoint) -> TrainResult:
     """What the run came to whose last checkpoint this is, as `train` gives it. Raises TrainingError if it is no end."""
     if checkpoint.epoch < checkpoint.config.epochs:

@@ -20,7 +20,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from copperline.files import atomic_file
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
-from copperline.training.engines.base import Tell, result_of
+from copperline.training.engines.base import Tell, cores_each, in_words, result_of
 from copperline.training.engines.job import TrainingJob
 from copperline.training.engines.reports import ReportReader
 from copperline.training.engines.stopping import ended_by_sigterm, stop
@@ -112,10 +112,8 @@ class LocalWorkers:
 
     @property
     def _each(self) -> str:
-        if self.device_name != "cpu" and torch.cuda.is_available():
-            return "a GPU"
-        cores = max(self.threads // self.workers, 1)
-        return f"{cores} core{'s' if cores > 1 else ''}"
+        on_gpu = self.device_name != "cpu" and torch.cuda.is_available()
+        return in_words(cores_each(self.threads, self.workers), on_gpu=on_gpu)
 
     def _run(self, order: WorkerOrder, logs: Path, watch: Watch) -> None:
         """One start of the workers. Raises CopperlineError or WorkersLost unless all of them finish."""
@@ -140,7 +138,6 @@ class LocalWorkers:
             raise watch.failure(died or None, f"{logs}")
 
     def _start(self, rank: int, order: Path, name: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        threads = max(self.threads // self.workers, 1)
         of_worker = {
             **os.environ,
             **environment,
@@ -148,7 +145,7 @@ class LocalWorkers:
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(self.workers),
             "LOCAL_WORLD_SIZE": str(self.workers),
-            "OMP_NUM_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(cores_each(self.threads, self.workers)),
         }
         command = [sys.executable, "-m", "copperline.training.engines.worker", str(order), f"{name}.jsonl"]
         with name.with_suffix(".log").open("ab") as log:

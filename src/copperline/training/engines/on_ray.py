@@ -16,7 +16,7 @@ from copperline.cluster.environment import raylet_messages_to, variables
 from copperline.cluster.nodes import Node, nodes_alive
 from copperline.errors import ClusterError, CopperlineError
 from copperline.training.checkpoint import Checkpoint
-from copperline.training.engines.base import Tell, result_of
+from copperline.training.engines.base import Tell, cores_each, in_words, result_of
 from copperline.training.engines.job import TrainingJob
 from copperline.training.engines.local import WORKERS_FOLDER
 from copperline.training.engines.ray_channel import TAKE_TIMEOUT_S, Channel, as_bytes, from_bytes, write_checkpoint
@@ -76,7 +76,7 @@ class RayWorkers:
         """See `Engine`."""
         job.outline(self.workers, "")  # too many workers are told of before anything is started
         local = self.address in (None, "local")
-        each = max((self.cores or 1) // self.workers, 1)
+        each = cores_each(self.cores or 1, self.workers)
         session = ray_session(
             self.address,
             cpus=each * self.workers if local else 0,
@@ -187,7 +187,7 @@ class _Run:
         import ray
 
         kept = None if self._checkpoint is None else from_bytes(self._checkpoint)
-        each = "a GPU" if self._gpus else f"{self._cpus} core{'s' if self._cpus > 1 else ''}"
+        each = in_words(self._cpus, on_gpu=bool(self._gpus))
         where = "on a Ray of this machine" if self._is_local else "on the Ray cluster"
         tell_start(self._tell, self._job.outline(workers, each, self._job.steps_done(kept)), where, reason)
         channel = _new_channel()

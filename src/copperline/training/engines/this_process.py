@@ -8,7 +8,7 @@ from pathlib import Path
 
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.distributed import join_world
-from copperline.training.engines.base import Tell
+from copperline.training.engines.base import Tell, cores_each, in_words
 from copperline.training.engines.job import TrainingJob
 from copperline.training.loop import Listener, TrainResult
 
@@ -35,9 +35,7 @@ class ThisProcess:
         """See `Engine`."""
         with join_world(self.device_name) as world:
             if world.is_main:
-                device = world.device()
-                cores = max(self.threads // world.local_size, 1)
-                each = f"{cores} core{'s' if cores > 1 else ''}" if device.type == "cpu" else "a GPU"
+                each = in_words(cores_each(self.threads, world.local_size), on_gpu=world.device().type != "cpu")
                 tell(f"Training: {job.outline(world.size, each, job.steps_done(resume))}.")
             result = job.carry_out(folder, world, threads=self.threads, resume=resume, listeners=listeners)
             return result if world.is_main else None
