@@ -108,28 +108,30 @@ def _inspect_board(
     settings: Settings,
     json_: bool,
 ) -> None:
-    from copperline.inspection import inspect_image
+    from copperline.inspection.inspect import board_id_of, inspect_files, read_file
     from copperline.progress import progress
     from copperline.taxonomy import Call
     from copperline.warehouse import open_warehouse, place, write_inspection
 
     with progress("Inspecting tiles", at_once=False) as report_progress:
-        inspection = inspect_image(detector, image, reference, skip_equal=not every_tile, progress=report_progress)
+        test, golden = read_file(image), None if reference is None else read_file(reference)
+        inspection = inspect_files(
+            detector, board_id_of(image), test, golden, skip_equal=not every_tile, progress=report_progress
+        )
     if not dry_run:
         engine = open_warehouse(settings.warehouse)
         write_inspection(engine, inspection.to_record(station), detector.taxonomy)
         engine.dispose()
     if picture is not None:
         from copperline.data import decode_image, write_image
-        from copperline.data.scans import decode_grey
         from copperline.evaluation import draw_detections, draw_scan
         from copperline.stage import read_bytes
 
-        data, detections, taxonomy = read_bytes(image), inspection.verdict.detections, detector.taxonomy
+        detections, taxonomy = inspection.verdict.detections, detector.taxonomy
         drawn = (
-            draw_detections(decode_image(data, image), detections, taxonomy)
+            draw_detections(decode_image(read_bytes(image), image), detections, taxonomy)  # in its colours
             if inspection.verdict.tiles is None
-            else draw_scan(decode_grey(data, image), detections, taxonomy)
+            else draw_scan(test.image, detections, taxonomy)
         )
         write_image(picture, drawn)
     if json_:
