@@ -38,6 +38,7 @@ from copperline.data.synthetic import write_synthetic_dataset
 from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.inspection import Detector, inspect_image
+from copperline.settings import available_cores
 from copperline.taxonomy import DEEPPCB
 from copperline.warehouse import (
     BoardTold,
@@ -96,10 +97,9 @@ def machine() -> Machine:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Machine(
         processor=processor,
-        cores=cores,
+        cores=available_cores(),
         memory_gib=round(memory, 1) or 1.0,
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),

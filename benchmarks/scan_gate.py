@@ -33,6 +33,7 @@ from copperline.data.pairs import BoardPair
 from copperline.data.synthetic import DefectSizes, synthetic_pair
 from copperline.detections import Detections, box_iou
 from copperline.evaluation.clean_boards import clean_board
+from copperline.evaluation.intervals import wilson_interval
 from copperline.inspection import Detector
 from copperline.reference import register
 from copperline.reference.gate import LEAST_CHANGE, equals_reference
@@ -118,12 +119,10 @@ def count_board(job: BoardPair | tuple[int, float], model: str) -> tuple[str, st
 
 def upper_bound(lost: int, of: int) -> float:
     """One-sided 95 % upper bound of a rate: exact for none lost (1 - 0.05^(1/n)), else Wilson's."""
-    if of == 0:
-        return math.nan
-    if lost == 0:
+    if lost == 0 < of:
         return 1 - 0.05 ** (1 / of)
-    z, p = 1.645, lost / of
-    return float((p + z * z / (2 * of) + z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))) / (1 + z * z / of))
+    both_sides = wilson_interval(lost, of, 0.9)
+    return math.nan if both_sides is None else both_sides[1]
 
 
 def row_of(name: str, counts: list[Counter[str]]) -> dict[str, Any]:
