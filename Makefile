@@ -40,7 +40,7 @@ $(VENV)/.train: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,dev]'
+	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,snowflake,dev]'
 	@touch $(VENV)/.train $@
 
 # A name that is on the PATH may still be too old, or lack venv (Debian packs it apart), so each is tried.

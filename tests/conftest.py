@@ -259,6 +259,14 @@ def any_engine(any_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def snowflake_server() -> Iterator[dict[str, Any]]:
+    """How the connector reaches a server that speaks Snowflake's protocol, in this process, on loopback."""
+    fakesnow = pytest.importorskip("fakesnow", reason="fakesnow is not installed")
+    with fakesnow.server() as parameters:
+        yield parameters
+
+
 S3_KEYS = {
     "AWS_ACCESS_KEY_ID": "copperline",
     "AWS_SECRET_ACCESS_KEY": "of the tests",

@@ -22,6 +22,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
 from copperline.sink_settings import EventType, SinkSettings, require_distinct, sinks_taking
+from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 TOML_FILE = "copperline.toml"
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
         0.0, ge=0, allow_inf_nan=False, description="Requests a second that each key may make on average; 0: any number"
     )
     service_rate_burst: int = Field(20, ge=1, description="Requests that a key may make at once after a pause")
+
+    snowflake: SnowflakeSettings = Field(SnowflakeSettings(), description="Names in a Snowflake account")
 
     sinks: tuple[SinkSettings, ...] = Field((), description="Who is told of what happens on the line")
     events_kept_days: int = Field(30, ge=1, description="How long delivered events are kept")
