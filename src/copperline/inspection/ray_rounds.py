@@ -5,6 +5,7 @@ Ray Data is read in a thread beside, so that this one can give up, whatever Ray 
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import queue
@@ -67,6 +68,9 @@ def run_round(
         WorkerLostError: a worker was lost. What it and the others had in work has no answer.
         CopperlineError: what ended the round otherwise.
     """
+    # Ray Data ends workers by forgetting them. What it raised when one was lost holds the frames that it passed through,
+    # and those hold it and the other workers: until such a ring is collected, they keep the CPUs that this round needs.
+    gc.collect()
     answers: queue.Queue[bytes | BaseException | None] = queue.Queue(_WAITING)
     stop = threading.Event()
     with _quiet_data_context(workers, limits):
