@@ -68,6 +68,11 @@ def _git_url(url: str) -> str:
     return url
 
 
+def is_plain(name: str) -> bool:
+    """Whether the name means the same with and without quotes."""
+    return _PLAIN.fullmatch(name) is not None and name == name.upper()
+
+
 def quoted(name: str) -> str:
     """The name as it stands in SQL, always in quotes: so it is never a keyword, and never ends a statement.
 
