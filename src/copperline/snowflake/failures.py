@@ -76,6 +76,11 @@ def is_missing(error: BaseException) -> bool:
     return number_of(error) in _MISSING or "does not exist or not authorized" in _words(error).lower()
 
 
+def denies_role(error: BaseException) -> bool:
+    """Whether the user may not act as the role, or it is not there."""
+    return explained(error).fix in (_NOT_YOUR_ROLE.fix, _NO_OBJECT.fix, _NO_PRIVILEGE.fix)
+
+
 class _Said(NamedTuple):
     problem: str
     fix: str

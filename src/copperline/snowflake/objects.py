@@ -56,6 +56,21 @@ class TableDdl:
 
 
 @dataclass(frozen=True)
+class Voucher:
+    """Another object whose comment says that an object which cannot have one is ours.
+
+    Attributes:
+        show: lists the other object.
+        name: of the other object.
+        ending: of its comment.
+    """
+
+    show: str
+    name: str
+    ending: str
+
+
+@dataclass(frozen=True)
 class AccountObject:
     """One object.
 
@@ -66,11 +81,12 @@ class AccountObject:
         maker: the command that makes it.
         owner: role that makes it.
         make: statements that make it if it is missing, then those that grant its use.
-        drop: statements that remove it.
+        drop: removes it.
         show: lists it, perhaps among others.
         wanted: the settings ask for it; else setup leaves it out.
-        marked: only a comment of ours says that it is ours; else the owner is enough, or what `vouched_by` says.
-        vouched_by: kind of the object whose comment speaks for it, because it cannot have one.
+        marked: only a comment of ours says that it is ours; else it is enough that a role of ours owns it.
+        voucher: says it where the object cannot have a comment.
+        stop: ends what runs on it, which has to come before `drop`.
     """
 
     kind: str
@@ -79,11 +95,12 @@ class AccountObject:
     maker: Maker
     owner: str
     make: tuple[Statement, ...]
-    drop: tuple[str, ...]
+    drop: str
     show: str
     wanted: bool = True
     marked: bool = False
-    vouched_by: str | None = None
+    voucher: Voucher | None = None
+    stop: str | None = None
 
     def __str__(self) -> str:
         return f"{self.kind.lower()} {self.name}"
@@ -96,14 +113,14 @@ def account_objects(names: SnowflakeSettings, tables: Sequence[TableDdl]) -> tup
         _role(names),
         _reader_role(names),
         _resource_monitor(names),
-        _warehouse(names),
         _database(names),
         _schema(names),
+        *tag,
+        _warehouse(names),
         _network_rule(names),
         _external_access(names),
         _api_integration(names),
         _compute_pool(names),
-        *tag,
         _stage(names),
         *(_table(names, table) for table in tables),
         _image_repository(names),
@@ -114,14 +131,9 @@ def account_objects(names: SnowflakeSettings, tables: Sequence[TableDdl]) -> tup
     )
 
 
-def role_comment(names: SnowflakeSettings) -> str:
-    """The comment of the role as it stands in SQL: it also speaks for the resource monitor, which cannot have one."""
-    monitor = f", with resource monitor {names.resource_monitor}" if names.credit_quota else ""
-    return comment(f"works with the objects{monitor}")
-
-
 def _role(names: SnowflakeSettings) -> AccountObject:
     role = quoted(names.role)
+    says = "works with the objects" + (_and_monitor(names) if names.credit_quota else "")
     return AccountObject(
         kind="ROLE",
         name=names.role,
@@ -130,7 +142,7 @@ def _role(names: SnowflakeSettings) -> AccountObject:
         owner=names.admin_role,
         make=(
             Statement(
-                f"CREATE ROLE IF NOT EXISTS {role} COMMENT = {role_comment(names)}",
+                f"CREATE ROLE IF NOT EXISTS {role} COMMENT = {comment(says)}",
                 "the role that trains, inspects, and owns what it makes",
                 "CREATE ROLE ON ACCOUNT",
             ),
@@ -150,7 +162,7 @@ def _role(names: SnowflakeSettings) -> AccountObject:
                 _owns("ROLE", role),
             ),
         ),
-        drop=(f"DROP ROLE IF EXISTS {role}",),
+        drop=f"DROP ROLE IF EXISTS {role}",
         show=f"SHOW ROLES LIKE {like(names.role)}",
         marked=True,
     )
@@ -176,7 +188,7 @@ def _reader_role(names: SnowflakeSettings) -> AccountObject:
                 _owns("ROLE", reader),
             ),
         ),
-        drop=(f"DROP ROLE IF EXISTS {reader}",),
+        drop=f"DROP ROLE IF EXISTS {reader}",
         show=f"SHOW ROLES LIKE {like(names.reader_role)}",
         marked=True,
     )
@@ -201,11 +213,16 @@ def _resource_monitor(names: SnowflakeSettings) -> AccountObject:
                 "CREATE RESOURCE MONITOR, which Snowflake gives to ACCOUNTADMIN alone",
             ),
         ),
-        drop=(f"DROP RESOURCE MONITOR IF EXISTS {monitor}",),
+        drop=f"DROP RESOURCE MONITOR IF EXISTS {monitor}",
         show=f"SHOW RESOURCE MONITORS LIKE {like(names.resource_monitor)}",
         wanted=names.credit_quota > 0,
-        vouched_by="ROLE",
+        voucher=Voucher(f"SHOW ROLES LIKE {like(names.role)}", names.role, _and_monitor(names)),
     )
+
+
+def _and_monitor(names: SnowflakeSettings) -> str:
+    """The end of the role's comment: a resource monitor has none of its own."""
+    return f", with resource monitor {names.resource_monitor}"
 
 
 def _warehouse(names: SnowflakeSettings) -> AccountObject:
@@ -229,10 +246,11 @@ def _warehouse(names: SnowflakeSettings) -> AccountObject:
                 "runs queries; it starts with the first of them and stops when it is idle",
                 "CREATE WAREHOUSE ON ACCOUNT",
             ),
+            *_set_tag(names, "WAREHOUSE", warehouse),
             _grant("USAGE", "WAREHOUSE", warehouse, names.role, "the role runs queries"),
             _grant("USAGE", "WAREHOUSE", warehouse, names.reader_role, "readers run queries"),
         ),
-        drop=(f"DROP WAREHOUSE IF EXISTS {warehouse}",),
+        drop=f"DROP WAREHOUSE IF EXISTS {warehouse}",
         show=f"SHOW WAREHOUSES LIKE {like(names.warehouse)}",
         marked=True,
     )
@@ -255,7 +273,7 @@ def _database(names: SnowflakeSettings) -> AccountObject:
             _grant("USAGE", "DATABASE", database, names.role, "the role enters the database"),
             _grant("USAGE", "DATABASE", database, names.reader_role, "readers enter it"),
         ),
-        drop=(f"DROP DATABASE IF EXISTS {database}",),
+        drop=f"DROP DATABASE IF EXISTS {database}",
         show=f"SHOW DATABASES LIKE {like(names.database)}",
         marked=True,
     )
@@ -282,7 +300,7 @@ def _schema(names: SnowflakeSettings) -> AccountObject:
             ),
             _grant("USAGE", "SCHEMA", schema, names.reader_role, "readers enter the schema"),
         ),
-        drop=(f"DROP SCHEMA IF EXISTS {schema}",),
+        drop=f"DROP SCHEMA IF EXISTS {schema}",
         show=f"SHOW SCHEMAS LIKE {like(names.schema_name)} IN DATABASE {quoted(names.database)}",
     )
 
@@ -307,7 +325,7 @@ def _network_rule(names: SnowflakeSettings) -> AccountObject:
                 f"CREATE NETWORK RULE ON SCHEMA {names.schema_in_sql}",
             ),
         ),
-        drop=(f"DROP NETWORK RULE IF EXISTS {rule}",),
+        drop=f"DROP NETWORK RULE IF EXISTS {rule}",
         show=f"SHOW NETWORK RULES LIKE {like(names.network_rule)} IN SCHEMA {names.schema_in_sql}",
         wanted=bool(names.allowed_hosts),
     )
@@ -332,8 +350,7 @@ def _external_access(names: SnowflakeSettings) -> AccountObject:
             ),
             _grant("USAGE", "INTEGRATION", access, names.role, "notebook and training name it"),
         ),
-        # With this word: API, security and external access integrations share their names.
-        drop=(f"DROP INTEGRATION IF EXISTS {access}",),
+        drop=f"DROP INTEGRATION IF EXISTS {access}",
         show=f"SHOW EXTERNAL ACCESS INTEGRATIONS LIKE {like(names.external_access)}",
         wanted=bool(names.allowed_hosts),
         marked=True,
@@ -360,7 +377,7 @@ def _api_integration(names: SnowflakeSettings) -> AccountObject:
             ),
             _grant("USAGE", "INTEGRATION", api, names.role, "the role's clone fetches through it"),
         ),
-        drop=(f"DROP INTEGRATION IF EXISTS {api}",),
+        drop=f"DROP INTEGRATION IF EXISTS {api}",
         show=f"SHOW API INTEGRATIONS LIKE {like(names.api_integration)}",
         wanted=names.git_url is not None,
         marked=True,
@@ -388,9 +405,11 @@ def _compute_pool(names: SnowflakeSettings) -> AccountObject:
                 "GPU nodes; none runs until the notebook or a training asks for it",
                 "CREATE COMPUTE POOL ON ACCOUNT",
             ),
+            *_set_tag(names, "COMPUTE POOL", pool),
             _grant("USAGE, MONITOR", "COMPUTE POOL", pool, names.role, "notebook and training run on it"),
         ),
-        drop=(f"ALTER COMPUTE POOL IF EXISTS {pool} STOP ALL", f"DROP COMPUTE POOL IF EXISTS {pool}"),
+        drop=f"DROP COMPUTE POOL IF EXISTS {pool}",
+        stop=f"ALTER COMPUTE POOL IF EXISTS {pool} STOP ALL",
         show=f"SHOW COMPUTE POOLS LIKE {like(names.compute_pool)}",
         marked=True,
     )
@@ -410,16 +429,8 @@ def _tag(names: SnowflakeSettings, name: str) -> AccountObject:
                 "costs are found by it in SNOWFLAKE.ACCOUNT_USAGE",
                 f"CREATE TAG ON SCHEMA {names.schema_in_sql}",
             ),
-            *(
-                Statement(
-                    f"ALTER {kind} {quoted(tagged)} SET TAG {tag} = 'copperline'",
-                    f"its credits are Copperline's: {kind.lower()}",
-                    f"APPLY ON TAG {tag}",
-                )
-                for kind, tagged in (("WAREHOUSE", names.warehouse), ("COMPUTE POOL", names.compute_pool))
-            ),
         ),
-        drop=(f"DROP TAG IF EXISTS {tag}",),
+        drop=f"DROP TAG IF EXISTS {tag}",
         show=f"SHOW TAGS LIKE {like(name)} IN SCHEMA {names.schema_in_sql}",
     )
 
@@ -449,7 +460,7 @@ def _table(names: SnowflakeSettings, table: TableDdl) -> AccountObject:
         maker="setup",
         owner=names.role,
         make=tuple(make),
-        drop=(f"DROP TABLE IF EXISTS {full_name}",),
+        drop=f"DROP TABLE IF EXISTS {full_name}",
         show=f"SHOW TABLES IN SCHEMA {names.schema_in_sql}",  # one answer for all
     )
 
@@ -498,10 +509,18 @@ def _in_schema(
         maker=maker,
         owner=names.role,
         make=make,
-        drop=(drop or f"DROP {kind} IF EXISTS {names.in_schema(name)}",),
+        drop=drop or f"DROP {kind} IF EXISTS {names.in_schema(name)}",
         show=f"SHOW {kinds} LIKE {like(name)} IN SCHEMA {names.schema_in_sql}",
         wanted=wanted,
     )
+
+
+def _set_tag(names: SnowflakeSettings, kind: str, name: str) -> tuple[Statement, ...]:
+    if names.tag is None:
+        return ()
+    tag = names.in_schema(names.tag)
+    sql = f"ALTER {kind} {name} SET TAG {tag} = 'copperline'"
+    return (Statement(sql, "its credits are found under this tag", f"APPLY ON TAG {tag}"),)
 
 
 def _grant(privileges: str, kind: str, full_name: str, role: str, why: str) -> Statement:
