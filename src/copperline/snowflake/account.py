@@ -90,7 +90,7 @@ def look(run: Run, names: SnowflakeSettings, objects: Sequence[AccountObject]) -
         for thing in objects:
             parents = {"account": (), "database": ("DATABASE",), "schema": ("DATABASE", "SCHEMA")}[thing.place]
             absent = State.MISSING if sees_all or thing.place != "account" else State.HIDDEN
-            if State.MISSING in (outside := [states[parent] for parent in parents]):
+            if State.MISSING in (outside := [states.get(parent) for parent in parents]):
                 one = Found(thing, State.MISSING)
             elif State.HIDDEN in outside:
                 one = Found(thing, State.HIDDEN)

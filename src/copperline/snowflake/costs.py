@@ -34,7 +34,7 @@ class Rate:
 
 _WAREHOUSES = "docs.snowflake.com/en/user-guide/cost-understanding-compute"
 _CONSUMPTION = "Snowflake's Service Consumption Table, as others quote it"
-_FROM_MEMORY = "list price from memory"
+_QUOTED = "list price as others quote it"
 
 WAREHOUSE_RATES = {
     size: Rate(float(2**step), "credits an hour", _WAREHOUSES, True)
@@ -52,8 +52,8 @@ NODE_RATES = {
         "GPU_NV_L": 14.12,
     }.items()
 }
-CREDIT_PRICE = Rate(3.0, "USD a credit", f"{_FROM_MEMORY}: Enterprise, AWS, US East", False)
-STORAGE_PRICE = Rate(23.0, "USD a TB and month", f"{_FROM_MEMORY}: AWS, US East, paid in advance", False)
+CREDIT_PRICE = Rate(3.0, "USD a credit", f"{_QUOTED}: Enterprise, AWS, US East", False)
+STORAGE_PRICE = Rate(23.0, "USD a TB and month", f"{_QUOTED}: AWS, US East, paid in advance", False)
 
 
 @dataclass(frozen=True)

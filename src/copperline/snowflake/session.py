@@ -7,6 +7,7 @@ From the laptop, in this order: the variables `SNOWFLAKE_ACCOUNT`, `SNOWFLAKE_US
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,11 +82,12 @@ def new_session(**parameters: Any) -> Session:
 def close_session(session: Session) -> None:
     """Ends a session and its connection. Work that the server does in the background goes on.
 
-    `Session.close` first cancels all that runs in the session, which not every server can, and then leaves it among
-    the active ones.
+    `Session.close`, which Snowpark also calls when the process ends, first cancels all that runs in the session. Where
+    a server does not know how, it tries again for minutes.
     """
     from snowflake.snowpark.session import _remove_session
 
+    atexit.unregister(session._close_at_exit)
     try:
         with snowflake_errors("Snowflake"):
             session.connection.close()
