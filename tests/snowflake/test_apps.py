@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlglot.tokens import TokenType
 
 from copperline.snowflake import (
     allow_notebook,
@@ -20,6 +18,7 @@ from copperline.snowflake import (
 )
 from copperline.snowflake_settings import SnowflakeSettings
 
+sqlglot = pytest.importorskip("sqlglot", reason="sqlglot is not installed")
 NAMES = SnowflakeSettings()
 
 
@@ -69,7 +68,9 @@ def test_readers_look_at_the_app_and_get_nothing_else() -> None:
 @given(st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=30))
 def test_folder_file_and_title_stay_strings(text: str) -> None:
     for sql in (create_notebook(NAMES, text, text), create_streamlit(NAMES, text, text, title=text)):
-        strings = [t.text for t in sqlglot.tokenize(sql, read="snowflake") if t.token_type == TokenType.STRING]
+        strings = [
+            t.text for t in sqlglot.tokenize(sql, read="snowflake") if t.token_type == sqlglot.tokens.TokenType.STRING
+        ]
         assert f'@"PCB_CV"."PUBLIC"."MODEL_STAGE"/{text.strip("/")}' in strings
         assert text in strings
 

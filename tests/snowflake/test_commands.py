@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("snowflake.sqlalchemy", reason="the extra snowflake is not installed")
+
 Copperline = Callable[..., Any]
 
 

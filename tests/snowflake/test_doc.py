@@ -3,6 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("snowflake.sqlalchemy", reason="the extra snowflake is not installed")
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "snowflake_doc.py"
 
 
