@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from copperline.errors import SnowflakeError
-from copperline.snowflake.account import Found, State, look
+from copperline.snowflake.account import Found, State, become_what_sees_most, look
 from copperline.snowflake.objects import AccountObject
-from copperline.snowflake.setting_up import become_what_sees_most, plan_teardown, set_up, tear_down
+from copperline.snowflake.setting_up import plan_teardown, set_up, tear_down
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.workflows.snowflake_account import objects_of
 
@@ -215,7 +215,7 @@ def test_a_teardown_of_nothing_removes_nothing(account: Any, names: SnowflakeSet
 
 
 def test_what_settings_leave_out_is_not_made_but_still_removed(account: Any, objects: Objects) -> None:
-    bare = SnowflakeSettings(allowed_hosts=(), credit_quota=0, tag=None)
+    bare = SnowflakeSettings(allowed_hosts=(), credit_quota=0, tag="")
     set_up(account, bare, objects_of(bare), _ignore)
     for kind in ("NETWORK RULE", "EXTERNAL ACCESS INTEGRATION", "API INTEGRATION", "GIT REPOSITORY", "TAG"):
         assert account.names(kind) == set(), kind
@@ -237,6 +237,18 @@ def test_a_lesser_role_is_told_what_it_cannot_see(account: Any, names: Snowflake
     assert become_what_sees_most(account, names) == "PCB_CV_ROLE"
     account.may_act_as.add("ACCOUNTADMIN")
     assert become_what_sees_most(account, names) == "ACCOUNTADMIN"
+
+
+def test_what_may_not_be_listed_is_not_visible(account: Any, names: SnowflakeSettings, objects: Objects) -> None:
+    account.role = "ACCOUNTADMIN"
+    account.refuse["SHOW RESOURCE MONITORS"] = errors.ProgrammingError("Insufficient privileges", errno=3001)
+    assert _states(look(account, names, objects))["resource monitor PCB_CV_MONITOR"] is State.HIDDEN
+
+
+def test_a_cut_connection_is_no_missing_role(account: Any, names: SnowflakeSettings) -> None:
+    account.refuse["USE ROLE"] = errors.OperationalError("Connection aborted", errno=250003)
+    with pytest.raises(SnowflakeError, match="cannot be reached"):
+        become_what_sees_most(account, names)
 
 
 def test_a_cut_connection_is_no_missing_object(account: Any, names: SnowflakeSettings, objects: Objects) -> None:

@@ -60,9 +60,8 @@ def setup(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
 @snowflake.command()
 def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
     """Show which of the objects are there, missing, or of someone else."""
-    from copperline.snowflake.account import State, look, runner
+    from copperline.snowflake.account import State, become_what_sees_most, look, runner
     from copperline.snowflake.session import connection_to_account
-    from copperline.snowflake.setting_up import become_what_sees_most
     from copperline.workflows.snowflake_account import objects_of
 
     names = settings_for(None).snowflake
