@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -263,6 +264,12 @@ def any_engine(any_url: str) -> Iterator[Engine]:
 def snowflake_server() -> Iterator[dict[str, Any]]:
     """How the connector reaches a server that speaks Snowflake's protocol, in this process, on loopback."""
     fakesnow = pytest.importorskip("fakesnow", reason="fakesnow is not installed")
+    from sqlglot.generators.duckdb import DuckDBGenerator
+
+    # DuckDB, which fakesnow runs everything on, reserves a word that Snowflake does not.
+    DuckDBGenerator.RESERVED_KEYWORDS.add("at")
+    for name in ("sqlglot", "fakesnow.server", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a line for each request and each comment of a column
     with fakesnow.server() as parameters:
         yield parameters
 
@@ -279,8 +286,6 @@ def s3_server() -> Iterator[str]:
     """The address of a server that speaks S3, in this process, on loopback."""
     server_of = pytest.importorskip("moto.server", reason="moto is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")
-    import logging
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     server = server_of.ThreadedMotoServer("127.0.0.1", 0)
     server.start()

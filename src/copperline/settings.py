@@ -31,10 +31,13 @@ TOML_FILE = "copperline.toml"
 class Settings(BaseSettings):
     """Where things are kept and how many cores may be used.
 
-    Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`.
+    Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`; those of
+    the table `[snowflake]` as `COPPERLINE_SNOWFLAKE__<FIELD>`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COPPERLINE_", toml_file=TOML_FILE, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COPPERLINE_", env_nested_delimiter="__", toml_file=TOML_FILE, extra="forbid", frozen=True
+    )
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
@@ -152,7 +155,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            variable = f"COPPERLINE_{str(first['loc'][0]).upper()}"
+            variable = "COPPERLINE_" + "__".join(part for part in first["loc"][:2] if isinstance(part, str)).upper()
             # Not the error itself as the cause: it repeats what was given, which may hold a password.
             raise SettingsError(
                 f"setting {name!r}: {first['msg']}", fix=f"correct it in copperline.toml or {variable}"
