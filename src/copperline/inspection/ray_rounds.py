@@ -68,8 +68,8 @@ def run_round(
         WorkerLostError: a worker was lost. What it and the others had in work has no answer.
         CopperlineError: what ended the round otherwise.
     """
-    # Ray Data ends workers by forgetting them. What it raised when one was lost holds the frames that it passed through,
-    # and those hold it and the other workers: until such a ring is collected, they keep the CPUs that this round needs.
+    # Ray Data ends workers by forgetting them. What it raised when one was lost holds the frames that it passed
+    # through, and those hold it and the other workers: until such a ring is collected, they keep their CPUs.
     gc.collect()
     answers: queue.Queue[bytes | BaseException | None] = queue.Queue(_WAITING)
     stop = threading.Event()
