@@ -8,9 +8,10 @@ All of them run the one loop of `training.loop`. Ray itself is imported when it 
 """
 
 from copperline.training.engines.base import Engine, device_name_for
+from copperline.training.engines.here import engine_here
 from copperline.training.engines.job import TrainingJob
 from copperline.training.engines.local import LocalWorkers
 from copperline.training.engines.on_ray import RayWorkers
 from copperline.training.engines.this_process import ThisProcess
 
-__all__ = ["Engine", "LocalWorkers", "RayWorkers", "ThisProcess", "TrainingJob", "device_name_for"]
+__all__ = ["Engine", "LocalWorkers", "RayWorkers", "ThisProcess", "TrainingJob", "device_name_for", "engine_here"]
