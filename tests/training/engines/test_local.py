@@ -89,9 +89,7 @@ def test_a_worker_that_is_lost_when_all_is_done_is_not_started_again(
 ) -> None:
     """Worker 1 is killed at its very end, as by a fault in the code that takes its connections down."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import atexit, os\n"
-        "if os.environ.get('RANK') == '1':\n"
-        "    atexit.register(lambda: os.kill(os.getpid(), 9))\n"
+        "import atexit, os\nif os.environ.get('RANK') == '1':\n    atexit.register(lambda: os.kill(os.getpid(), 9))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     assert same(trial.train(LocalWorkers(2, 2, "cpu", max_failures=0), job), undisturbed)

@@ -134,7 +134,7 @@ class LocalWorkers:
                 stop(started)
                 order_file.unlink(missing_ok=True)
         watch.take([report for reader in readers for report in reader()])
-        # Whatever ends a worker once the last checkpoint is kept, its own exit or its peer's: there is nothing to repeat.
+        # Whatever ends a worker once the last checkpoint is kept, its own exit or another's: nothing is to be repeated.
         finished = watch.epochs_kept >= order.job.config.epochs
         if (died is not None or watch.failures) and not finished:
             raise watch.failure(died or None, f"{logs}")
