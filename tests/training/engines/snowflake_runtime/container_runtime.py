@@ -14,6 +14,7 @@ import pickle
 import shutil
 import socket
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ class Context:
     model_dir: str
     dataset_map: dict[str, ShardedDataConnector]
     port: int
+    workers_per_node: int
 
     def get_rank(self) -> int:
         return self.rank
@@ -145,8 +147,10 @@ class PyTorchDistributor:
         for rank in range(size):
             model_dir = Path(os.environ[STAGES]) / "model-dir"
             model_dir.mkdir(exist_ok=True)
-            local_rank = rank % self._scaling.num_workers_per_node
-            context = Context(rank, local_rank, size, hyper_params or {}, str(model_dir), dataset_map or {}, port)
+            each = self._scaling.num_workers_per_node
+            context = Context(
+                rank, rank % each, size, hyper_params or {}, str(model_dir), dataset_map or {}, port, each
+            )
             arguments = (self._train_func, context, os.environ[STAGES], queue)
             processes.append(started.Process(target=_worker, args=arguments, daemon=True))
         for process in processes:
@@ -174,6 +178,12 @@ def _worker(train_func: bytes, context: Context, stages: str, errors: Any) -> No
     for variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(variable, None)
     _context = context
+    node = context.rank // max(context.workers_per_node, 1)
+    if hasattr(os, "sched_setaffinity"):  # a worker has the cores of its node, not those of all
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[node % len(cores)]})
+    tempfile.tempdir = str(Path(stages) / f"disk-{node}")
+    Path(tempfile.tempdir).mkdir(exist_ok=True)
     install()
     local_session(Path(stages))
     try:
@@ -211,6 +221,10 @@ def local_session(stages: Path) -> Any:
             self._stage_name, self._conn = stage_name, conn
             self._working_directory = str(stages / quote(stage_name, safe=""))
             os.makedirs(self._working_directory, exist_ok=True)
+
+        def put_file(self, local_file_name: str, stage_prefix: str, overwrite: bool = False) -> Any:
+            """Local testing forgets to hand on that a file is to be replaced."""
+            return super().put_file(local_file_name, stage_prefix, overwrite=True)
 
     def replaced(source: str, target: str) -> None:
         """As a stage does it: nobody sees half a file."""
