@@ -47,6 +47,7 @@ class SnowflakeSettings(BaseModel):
     model: Identifier = Field("YOLO_PCB_DETECTOR", description="Name of the registered model")
     notebook: Identifier = Field("PCB_DEFECT_DETECTION", description="The notebook")
     streamlit: Identifier = Field("PCB_DEFECT_DETECTION_APP", description="The dashboard")
+    external_access: Identifier = Field("PCB_CV_EXTERNAL_ACCESS", description="Integration that uses the rule")
 
     @property
     def schema_in_sql(self) -> str:

@@ -25,6 +25,14 @@ from urllib.parse import quote
 
 STAGES = "COPPERLINE_TEST_STAGES"
 END_S = 60.0
+# What takes seconds to import is imported once, in the process that workers are forked from.
+PRELOADED = [
+    "container_runtime",
+    "copperline.training.engines.snowflake_worker",
+    "snowflake.snowpark.mock._stage_registry",
+    "snowflake.snowpark.mock._connection",
+    "pandas",
+]
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ class PyTorchDistributor:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         started = multiprocessing.get_context("forkserver")
-        started.set_forkserver_preload(["container_runtime", "copperline.training.engines.snowflake_worker"])
+        started.set_forkserver_preload(PRELOADED)
         queue = started.SimpleQueue()
         processes = []
         for rank in range(size):
@@ -220,7 +228,7 @@ def local_session(stages: Path) -> Any:
         def __init__(self, root_dir_path: str, stage_name: str, conn: Any) -> None:
             self._stage_name, self._conn = stage_name, conn
             self._working_directory = str(stages / quote(stage_name, safe=""))
-            os.makedirs(self._working_directory, exist_ok=True)
+            Path(self._working_directory).mkdir(exist_ok=True)
 
         def put_file(self, local_file_name: str, stage_prefix: str, overwrite: bool = False) -> Any:
             """Local testing forgets to hand on that a file is to be replaced."""
@@ -228,10 +236,10 @@ def local_session(stages: Path) -> Any:
 
     def replaced(source: str, target: str) -> None:
         """As a stage does it: nobody sees half a file."""
-        if os.path.isdir(target):
-            target = os.path.join(target, os.path.basename(source))
-        shutil.copy(source, f"{target}.{os.getpid()}.tmp")
-        os.replace(f"{target}.{os.getpid()}.tmp", target)
+        place = Path(target) / Path(source).name if Path(target).is_dir() else Path(target)
+        half = place.with_name(f"{place.name}.{os.getpid()}.tmp")
+        shutil.copy(source, half)
+        half.replace(place)
 
     _stage_registry.StageEntity = SharedStage
     _stage_registry.copy_files_and_dirs = replaced
