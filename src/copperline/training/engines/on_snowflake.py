@@ -17,7 +17,7 @@ from copperline.errors import CopperlineError
 from copperline.snowflake.container import container_session, require_container_runtime
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake_settings import SnowflakeSettings
-from copperline.training.checkpoint import Checkpoint
+from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from copperline.training.engines.base import Tell, result_of
 from copperline.training.engines.job import TrainingJob
 from copperline.training.engines.reports import CheckpointKept
@@ -121,9 +121,10 @@ class _Run:
         """Raises WorkersLost or CopperlineError unless the workers finish."""
         if reason is not None:
             self.kept = self._stage.checkpoint(self._folder) or self.kept
-        each = "a GPU" if self._engine.gpus_per_worker else "the CPU"
+        nodes = self._engine.nodes
+        each = "a GPU" if self._engine.gpus_per_worker else "a CPU"
         outline = self._job.outline(self._engine.workers, each, self._job.steps_done(self.kept))
-        tell_start(self._tell, outline, f"on {self._engine.nodes} Snowflake node(s)", reason)
+        tell_start(self._tell, outline, f"on {nodes} node{'s' if nodes > 1 else ''} in Snowflake", reason)
         order = order_for(
             self._job,
             location=self._stage.location,
@@ -160,7 +161,7 @@ class _Run:
         reports = main()
         self._watch.take(reports)
         if any(isinstance(report, CheckpointKept) for report in reports):
-            self._stage.checkpoint(self._folder)
+            self._stage.get(CHECKPOINT_NAME, self._folder)
 
     def _why(self, error: BaseException | None) -> CopperlineError | WorkersLost:
         """The workers' own reports go before what the distributor makes of them."""
