@@ -1,4 +1,4 @@
-"""Workers that a stand-in for Snowflake's distributor really starts; see `snowflake_runtime`."""
+"""Workers that a stand-in for Snowflake's distributor really starts; see `tests/snowflake_runtime`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ def workers(names: SnowflakeSettings, **options: Any) -> SnowflakeWorkers:
 
 
 def test_a_killed_worker_costs_no_bit_of_the_result(
-    trial: Any, job: TrainingJob, undisturbed: TrainResult, same: Same, runtime: Any, labeled: SnowflakeSettings
+    trial: Any,
+    job: TrainingJob,
+    undisturbed: TrainResult,
+    same: Same,
+    container_runtime: Any,
+    labeled: SnowflakeSettings,
 ) -> None:
     """Two nodes with a worker each; the second worker is killed in the middle of an epoch."""
-    trial.at[12] = lambda: os.kill(runtime.distributor.running[1].pid, signal.SIGKILL)
+    trial.at[12] = lambda: os.kill(container_runtime.distributor.running[1].pid, signal.SIGKILL)
     result = trial.train(workers(labeled, run="run"), job)
     assert same(result, undisturbed)
     assert trial.epochs == [1, 2, 3]
@@ -46,17 +51,17 @@ def test_a_killed_worker_costs_no_bit_of_the_result(
         r"\(failure 1 of at most 3\)\. Started again on 2 nodes.*, (\d+) of them done before", again
     )
     assert begun_again is not None and int(begun_again[1]) >= 10
-    assert len(runtime.distributor.calls) == 2
-    call = runtime.distributor.calls[0]
+    assert len(container_runtime.distributor.calls) == 2
+    call = container_runtime.distributor.calls[0]
     assert (call["scaling"].num_nodes, call["scaling"].num_workers_per_node) == (2, 1)
     assert dataclasses.astuple(call["scaling"].resource_requirements_per_worker) == (1, 0)
     assert set(call["data"]) == {"train"}
     assert Checkpoint.load(trial.folder).epoch == 3
-    assert (runtime.stages / "model-dir" / "checkpoint.pt").is_file()
+    assert (container_runtime.stages / "model-dir" / "checkpoint.pt").is_file()
 
 
 def test_a_board_that_is_not_in_the_table_is_told_by_the_worker_and_not_tried_again(
-    trial: Any, job: TrainingJob, runtime: Any, labeled: SnowflakeSettings, tmp_path: Path
+    trial: Any, job: TrainingJob, container_runtime: Any, labeled: SnowflakeSettings, tmp_path: Path
 ) -> None:
     """One worker alone, whose context tells of no others."""
     other = tmp_path / "other.png"
@@ -68,7 +73,7 @@ def test_a_board_that_is_not_in_the_table_is_told_by_the_worker_and_not_tried_ag
 
 
 def test_other_images_under_the_same_names_are_refused(
-    trial: Any, job: TrainingJob, runtime: Any, labeled: SnowflakeSettings, tmp_path: Path
+    trial: Any, job: TrainingJob, container_runtime: Any, labeled: SnowflakeSettings, tmp_path: Path
 ) -> None:
     changed = tmp_path / job.pairs[0].test_path.name
     changed.write_bytes(job.pairs[1].test_path.read_bytes())
@@ -78,23 +83,23 @@ def test_other_images_under_the_same_names_are_refused(
 
 
 def test_ctrl_c_ends_the_workers_with_their_next_checkpoint(
-    trial: Any, job: TrainingJob, runtime: Any, labeled: SnowflakeSettings
+    trial: Any, job: TrainingJob, container_runtime: Any, labeled: SnowflakeSettings
 ) -> None:
     trial.at[2] = lambda: signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         trial.train(workers(labeled, nodes=1), job)
-    runtime.distributor.running[0].join(30)
-    assert runtime.distributor.running[0].exitcode == 1
+    container_runtime.distributor.running[0].join(30)
+    assert container_runtime.distributor.running[0].exitcode == 1
     assert Checkpoint.load(trial.folder).epoch < 3
 
 
 def test_a_distributor_that_fails_by_itself_is_tried_again_and_not_for_ever(
-    trial: Any, job: TrainingJob, runtime: Any, labeled: SnowflakeSettings, monkeypatch: pytest.MonkeyPatch
+    trial: Any, job: TrainingJob, container_runtime: Any, labeled: SnowflakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("the cluster has 1 node\nof 2")
 
-    monkeypatch.setattr(runtime.distributor, "run", fail)
+    monkeypatch.setattr(container_runtime.distributor, "run", fail)
     with pytest.raises(
         TrainingError, match=r"the distributor failed \(the cluster has 1 node; see .*\(failure 2, where at most 1 are"
     ):
@@ -103,11 +108,11 @@ def test_a_distributor_that_fails_by_itself_is_tried_again_and_not_for_ever(
 
 
 def test_a_worker_without_its_gpu_says_what_to_take(
-    trial: Any, job: TrainingJob, runtime: Any, labeled: SnowflakeSettings
+    trial: Any, job: TrainingJob, container_runtime: Any, labeled: SnowflakeSettings
 ) -> None:
     with pytest.raises(TrainingError, match=r"expected a GPU for each of 1 workers on this node, found 0; .*GPU_NV_S"):
         trial.train(workers(labeled, nodes=1, gpus_per_worker=1), job)
-    scaling = runtime.distributor.calls[0]["scaling"]
+    scaling = container_runtime.distributor.calls[0]["scaling"]
     assert dataclasses.astuple(scaling.resource_requirements_per_worker) == (0, 1)
 
 
@@ -121,7 +126,7 @@ def test_outside_of_snowflake_the_engine_says_what_to_use(trial: Any, job: Train
         trial.train(workers(SnowflakeSettings()), job)
 
 
-def test_a_missing_table_is_an_error_of_the_account(trial: Any, job: TrainingJob, runtime: Any) -> None:
+def test_a_missing_table_is_an_error_of_the_account(trial: Any, job: TrainingJob, container_runtime: Any) -> None:
     with pytest.raises(SnowflakeError, match="PCB_LABELED_DATA"):
         trial.train(workers(SnowflakeSettings(database="EMPTY")), job)
 
@@ -169,7 +174,7 @@ def test_the_engine_is_the_one_of_where_the_code_runs(
     assert isinstance(engine_here(settings, workers=2, gpus_per_worker=0), LocalWorkers)
     with pytest.raises(TrainingError, match="expected 1 node outside of Snowflake, found 2"):
         engine_here(settings, nodes=2)
-    request.getfixturevalue("runtime")
+    request.getfixturevalue("container_runtime")
     found = engine_here(settings, workers=2, gpus_per_worker=0, nodes=3)
     assert isinstance(found, SnowflakeWorkers)
     assert (found.workers, found.gpus_per_worker) == (6, 0)

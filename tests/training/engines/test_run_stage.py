@@ -18,8 +18,8 @@ from copperline.training.engines.snowflake_order import SnowflakeOrder
 LOCATION = run_location(SnowflakeSettings(), "run")
 
 
-def test_a_file_comes_back_and_one_that_is_not_there_is_none(runtime: Any, tmp_path: Path) -> None:
-    stage = RunStage(runtime.session, LOCATION)
+def test_a_file_comes_back_and_one_that_is_not_there_is_none(container_runtime: Any, tmp_path: Path) -> None:
+    stage = RunStage(container_runtime.session, LOCATION)
     (sent := tmp_path / "a.txt").write_text("one")
     assert stage.get("a.txt", tmp_path / "got") is None
     stage.put(sent)
@@ -32,15 +32,15 @@ def test_a_file_comes_back_and_one_that_is_not_there_is_none(runtime: Any, tmp_p
     assert stage.checkpoint(tmp_path) is None
 
 
-def test_a_request_to_stop_is_for_one_start(runtime: Any) -> None:
-    stage = RunStage(runtime.session, LOCATION)
+def test_a_request_to_stop_is_for_one_start(container_runtime: Any) -> None:
+    stage = RunStage(container_runtime.session, LOCATION)
     stage.ask_to_stop("start-1")
     assert stage.is_to_stop("start-1")
     assert not stage.is_to_stop("start-2")
 
 
-def test_steps_wait_for_what_is_sent_at_once_and_all_are_read_once(runtime: Any, tmp_path: Path) -> None:
-    stage = RunStage(runtime.session, LOCATION)
+def test_steps_wait_for_what_is_sent_at_once_and_all_are_read_once(container_runtime: Any, tmp_path: Path) -> None:
+    stage = RunStage(container_runtime.session, LOCATION)
     (worker := tmp_path / "worker").mkdir()
     send, read = StageReports(stage, worker, "start-1", 0), StageReader(stage, tmp_path / "here", "start-1", 0)
     assert read() == []

@@ -17,11 +17,17 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from copperline.data import BoardPair
+from copperline.data.rows import COLUMNS, TABLE, BoardRow
+from copperline.data.yolo import yolo_text
+from copperline.snowflake_settings import SnowflakeSettings
 
 STAGES = "COPPERLINE_TEST_STAGES"
 END_S = 60.0
@@ -211,6 +217,62 @@ def install() -> None:
     sharded = module("snowflake.ml.data.sharded_data_connector")
     sharded.ShardedDataConnector = ShardedDataConnector  # type: ignore[attr-defined]
     sys.modules.update({each.__name__: each for each in (distributors, pytorch, sharded)})
+
+
+@contextmanager
+def installed(stages: Path) -> Iterator[ContainerRuntime]:
+    """The modules and a session for this process, until the block ends."""
+    before = set(sys.modules)
+    install()
+    session = local_session(stages)
+    PyTorchDistributor.calls.clear()
+    try:
+        yield ContainerRuntime(stages, session)
+    finally:
+        for name in {name for name in sys.modules if ".distributors" in name or ".sharded_data" in name} - before:
+            del sys.modules[name]
+        session.close()
+
+
+@dataclass(frozen=True)
+class ContainerRuntime:
+    """Attributes:
+    stages: folder below which the stages lie.
+    session: the active one.
+    distributor: the class of the distributor.
+    """
+
+    stages: Path
+    session: Any
+    distributor: type[PyTorchDistributor] = PyTorchDistributor
+
+    def stage(self, names: SnowflakeSettings) -> Path:
+        """Where the files of the stage are on this machine."""
+        return self.stages / quote(names.in_schema(names.stage)[1:-1], safe="")
+
+    def write_table(self, names: SnowflakeSettings, rows: Sequence[BoardRow]) -> None:
+        """Fills `pcb_labeled_data`."""
+        from snowflake.snowpark.types import BinaryType, StringType, StructField, StructType
+
+        kinds = (StringType(), BinaryType(), StringType(), StringType(), BinaryType(), StringType())
+        fields = [StructField(name.upper(), kind) for name, kind in zip(COLUMNS, kinds, strict=True)]
+        frame = self.session.create_dataframe([astuple(row) for row in rows], StructType(fields))
+        frame.write.save_as_table(names.in_schema(TABLE), mode="overwrite")
+
+    @staticmethod
+    def rows_of(pairs: Iterable[BoardPair]) -> list[BoardRow]:
+        """As the table's writer makes them."""
+        return [
+            BoardRow(
+                pair.test_path.name,
+                pair.test_path.read_bytes(),
+                yolo_text(pair),
+                pair.split,
+                None if pair.reference_path is None else pair.reference_path.read_bytes(),
+                pair.board_group,
+            )
+            for pair in pairs
+        ]
 
 
 def module(name: str) -> types.ModuleType:
