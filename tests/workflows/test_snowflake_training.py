@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,13 @@ from copperline.errors import CopperlineError, DataError, SnowflakeError, Traini
 from copperline.model_info import ModelInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings
+from copperline.snowflake.own_wheel import write_wheel
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
 from copperline.training import Checkpoint, TrainConfig
 from copperline.training.engines.reports import Failed, StepDone
 from copperline.training.engines.run_stage import RunStage, StageReports, run_location
+from copperline.workflows import snowflake_training
 from copperline.workflows.snowflake_job import JobOrder, run_job
 from copperline.workflows.snowflake_training import Waiting, job_arguments, submit, train_on_snowflake, write_payload
 
@@ -99,8 +102,17 @@ def reports(order: JobOrder) -> StageReports:
     return StageReports(stage, Path(tempfile.mkdtemp()), order.job, 0)
 
 
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_wheel(tmp_path_factory.mktemp("wheel"))
+
+
 @pytest.fixture
-def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch) -> Account:
+def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Path) -> Account:
+    def copied(folder: Path) -> Path:
+        return Path(shutil.copy(wheel, folder))
+
+    monkeypatch.setattr(snowflake_training, "write_wheel", copied)  # made once, for it takes half a second
     return Account(monkeypatch)
 
 

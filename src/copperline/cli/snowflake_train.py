@@ -61,10 +61,14 @@ def train(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Name of an earlier run: go on from its last checkpoint, same options."),
+        typer.Option(
+            metavar="RUN", help="Name of an earlier run: go on from its last checkpoint; give the same options."
+        ),
     ] = None,
-    follow: Annotated[bool, typer.Option(help="Print the job's log too.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Show what would be submitted; no account is needed.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print the job's log too.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be submitted; no account is needed.")
+    ] = False,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:

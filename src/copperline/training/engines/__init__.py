@@ -8,7 +8,7 @@
 All of them run the one loop of `training.loop`. Ray and Snowflake's libraries are imported when they are used.
 """
 
-from copperline.training.engines.base import Engine, device_name_for
+from copperline.training.engines.base import Engine, device_name_for, gpus_of_each
 from copperline.training.engines.here import engine_here
 from copperline.training.engines.job import TrainingJob
 from copperline.training.engines.local import LocalWorkers
@@ -25,4 +25,5 @@ __all__ = [
     "TrainingJob",
     "device_name_for",
     "engine_here",
+    "gpus_of_each",
 ]

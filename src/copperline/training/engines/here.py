@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from copperline.errors import TrainingError
 from copperline.settings import Settings
 from copperline.snowflake.container import in_container_runtime
-from copperline.training.engines.base import Engine, device_name_for
+from copperline.training.engines.base import Engine, device_name_for, gpus_of_each
 from copperline.training.engines.local import LocalWorkers
 from copperline.training.engines.on_snowflake import SnowflakeWorkers
 from copperline.training.engines.this_process import ThisProcess
@@ -26,7 +24,6 @@ def engine_here(
     Raises:
         TrainingError: there are fewer GPUs than were asked for, or more nodes than this one outside of Snowflake.
     """
-    gpus = 0 if gpus_per_worker == 0 else torch.cuda.device_count()
     count = workers or 1
     device = device_name_for(gpus_per_worker, count)
     if in_container_runtime():
@@ -34,7 +31,7 @@ def engine_here(
             settings.snowflake,
             nodes=nodes,
             workers_per_node=count,
-            gpus_per_worker=int(gpus >= count),
+            gpus_per_worker=gpus_of_each(gpus_per_worker, count),
             wait_s=max(settings.training_wait_s, settings.training_stall_s),
             stall_s=settings.training_stall_s,
         )
