@@ -93,4 +93,4 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(snowflake_training, "train_on_snowflake", interrupted)
     ran = copperline("snowflake", "train", "--resume", "run-1")
     assert ran.status == 130
-    assert "The job is cancelled. Its last checkpoint is kept: add --resume run-1 to go on." in ran.err
+    assert "Stopped, and the job is cancelled. To go on from its checkpoint, if it has one: --resume run-1" in ran.err

@@ -110,12 +110,13 @@ def train(
     if json_:
         print_json(result.model_dump(mode="json"))
         return
+    aliases = f" ({', '.join(result.aliases)})" if result.aliases else ""
     say(
-        f"Registered {result.model} version {result.model_version} ({', '.join(result.aliases)}) in the account.",
+        f"Registered {result.model} version {result.model_version}{aliases} in the account.",
         f"Validation: mAP50 {per_cent(result.validation.get('map50'))}, mAP50:95 "
         f"{per_cent(result.validation.get('map50_95'))}.",
         f"Checkpoint and model: @{settings.snowflake.stage}/training/{result.run}.",
-        f"Next: copperline models show {result.model_version}, with COPPERLINE_REGISTRY_URI of the account",
+        f"Next: COPPERLINE_REGISTRY_URI=snowflake copperline models show {result.model_version}",
     )
 
 
@@ -124,15 +125,17 @@ def _run(
 ) -> JobResult:
     from copperline.snowflake.session import open_session
     from copperline.training import training_progress
+    from copperline.training.engines.stopping import ended_by_sigterm
     from copperline.workflows.snowflake_training import Waiting, train_on_snowflake
 
     session = open_session(settings.snowflake)
     try:
-        with training_progress() as bar:
+        with ended_by_sigterm(), training_progress() as bar:
             waiting = Waiting(limit_s, retries, [bar], bar.tell if follow else None)
             return train_on_snowflake(session, order, access, waiting, bar.tell)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(f"The job is cancelled. Its last checkpoint is kept: add --resume {order.run} to go on.", err=True)
+        line = f"Stopped, and the job is cancelled. To go on from its checkpoint, if it has one: --resume {order.run}"
+        typer.echo(line, err=True)
         raise
 
 

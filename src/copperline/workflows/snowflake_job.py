@@ -24,13 +24,13 @@ from copperline.taxonomy import DefectClass, Taxonomy
 from copperline.training import Metrics, SnowflakeWorkers, TrainConfig, fit
 from copperline.training.engines.reports import Failed, ReportingListener
 from copperline.training.engines.run_stage import RunStage, StageReports, run_location
+from copperline.training.engines.snowflake_data import SPLITS_READ
 from copperline.workflows.training import register_model
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
 
 RESULT_FILE = "result.json"
-SPLITS_READ = ("train", "val")  # the split `test` is not looked at
 LINE_EVERY_S = 30.0
 
 Push = Callable[["Session", Settings, str], ModelVersion]
@@ -162,7 +162,7 @@ def _train_and_register(
     )
     (path := folder / RESULT_FILE).write_text(result.model_dump_json(indent=1), encoding="utf-8")
     stage.put(path)
-    _tell(f"Registered {result.model} version {result.model_version} ({', '.join(result.aliases)}).")
+    _tell(f"Registered {result.model} version {result.model_version}.")
     return result
 
 

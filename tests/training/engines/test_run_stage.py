@@ -84,7 +84,7 @@ def test_a_report_that_does_not_arrive_does_not_end_a_run(
     pytest.importorskip("snowflake.snowpark", reason="Snowpark is not installed")
     monkeypatch.setattr(run_stage, "PAUSE_S", 0.01)
     StageReports(RunStage(refusing(run_stage.TRIES), LOCATION), tmp_path, "start-1", 0)(Met(2))
-    assert "no route to host" in capsys.readouterr().out
+    assert "no route to host" in capsys.readouterr().err
 
 
 def test_parameters_of_somebody_else_are_no_order() -> None:

@@ -8,6 +8,7 @@ START/stop                  the workers of this start are to end
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -100,8 +101,7 @@ class RunStage:
     def ask_to_stop(self, start: str) -> None:
         """The workers of `start` end with their next checkpoint."""
         with tempfile.TemporaryDirectory() as folder:
-            (path := Path(folder) / STOP_NAME).touch()
-            path.write_text("stop\n", encoding="ascii")
+            (path := Path(folder) / STOP_NAME).write_text("stop\n", encoding="ascii")
             self.put(path, start)
 
     def is_to_stop(self, start: str) -> bool:
@@ -131,7 +131,7 @@ class StageReports:
         try:
             self._stage.put(self._path, self._start)
         except SnowflakeError as error:
-            print(f"warning: {error}", flush=True)  # noqa: T201  into the worker's log; the next upload has it all
+            sys.stderr.write(f"warning: {error}\n")  # into the worker's log; the next upload has it all
 
 
 class StageReader:

@@ -24,6 +24,7 @@ from copperline.training.engines.node_folder import private_folder
 from copperline.training.engines.snowflake_order import SnowflakeOrder, content_of
 
 SPLITS_READ = ("train", "val")
+"""Boards of the split `test` do not leave the table."""
 PART_BYTES = 16 * 2**20
 
 Pairs = Sequence[BoardPair]

@@ -70,10 +70,11 @@ def place_of(context: Any, workers_per_node: int) -> dict[str, str]:
     if size > 1 and not torch.distributed.is_initialized():
         for variable, name in (("MASTER_ADDR", "get_master_addr"), ("MASTER_PORT", "get_master_port")):
             told = getattr(context, name, None)
-            value = os.environ.get(variable) or (told() if told is not None else None)
+            # The context goes first: in a process that is used again, the variable may be of the start before.
+            value = (told() if told is not None else None) or os.environ.get(variable)
             if not value:
                 raise TrainingError(
-                    f"expected {variable} for {size} workers, found neither the variable nor {name} of the context",
+                    f"expected {variable} for {size} workers, found neither {name} of the context nor the variable",
                     fix="train with one worker on one node",
                 )
             meeting[variable] = str(value)
