@@ -19,6 +19,7 @@ from copperline.snowflake_settings import SnowflakeSettings
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.distributed import World
 from copperline.training.engines import LocalWorkers, SnowflakeWorkers, ThisProcess, TrainingJob, engine_here
+from copperline.training.engines.run_stage import RunStage
 from copperline.training.engines.snowflake_worker import device_of, place_of
 from copperline.training.loop import TrainResult
 
@@ -91,6 +92,28 @@ def test_ctrl_c_ends_the_workers_with_their_next_checkpoint(
     container_runtime.distributor.running[0].join(30)
     assert container_runtime.distributor.running[0].exitcode == 1
     assert Checkpoint.load(trial.folder).epoch < 3
+
+
+def test_a_notebook_without_a_network_for_a_while_goes_on(
+    trial: Any,
+    job: TrainingJob,
+    container_runtime: Any,
+    labeled: SnowflakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    get, cuts = RunStage.get, iter(range(3))
+
+    def cut(*arguments: Any) -> Any:
+        if next(cuts, None) is not None:
+            raise SnowflakeError("no route to host")
+        return get(*arguments)
+
+    monkeypatch.setattr(RunStage, "get", cut)
+    short = dataclasses.replace(job, config=job.config.model_copy(update={"epochs": 1}), validation_pairs=[])
+    trial.train(workers(labeled, nodes=1), short)
+    assert next(cuts, None) is None
+    assert len(trial.lines) == 1
+    assert trial.epochs == [1]
 
 
 def test_a_distributor_that_fails_by_itself_is_tried_again_and_not_for_ever(

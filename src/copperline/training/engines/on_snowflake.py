@@ -8,12 +8,13 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from copperline.data.rows import COLUMNS, TABLE
-from copperline.errors import CopperlineError
+from copperline.errors import CopperlineError, SnowflakeError
 from copperline.snowflake.container import container_session, require_container_runtime
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake_settings import SnowflakeSettings
@@ -146,7 +147,8 @@ class _Run:
     def _follow(self, running: _Distributed, start: str) -> None:
         main = StageReader(self._stage, self._reports, start, 0)
         while not running.ended.wait(self._engine.poll_s):
-            self._take(main)
+            with suppress(SnowflakeError):  # a cut of the network; a long one is silence, which has a limit
+                self._take(main)
             self._watch.require_progress()
         self._take(main)
         if running.error is None or self._watch.epochs_kept >= self._job.config.epochs:
