@@ -274,6 +274,19 @@ def snowflake_server() -> Iterator[dict[str, Any]]:
         yield parameters
 
 
+@pytest.fixture
+def container_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Lets this process be a notebook in Snowflake's Container Runtime: see `tests/snowflake_runtime`."""
+    pytest.importorskip("snowflake.snowpark", reason="Snowpark is not installed")
+    monkeypatch.syspath_prepend(Path(__file__).parent / "snowflake_runtime")
+    import container_runtime as stand_in
+
+    (stages := tmp_path / "stages").mkdir()
+    monkeypatch.setenv(stand_in.STAGES, str(stages))
+    with stand_in.installed(stages) as runtime:
+        yield runtime
+
+
 S3_KEYS = {
     "AWS_ACCESS_KEY_ID": "copperline",
     "AWS_SECRET_ACCESS_KEY": "of the tests",
