@@ -1,4 +1,4 @@
-"""Whole folders to a stage and back, on real files of Snowpark's local testing; cuts are the connector's real errors."""
+"""Whole folders to a stage and back, on real files of Snowpark's local testing; cuts raise what the connector does."""
 
 from __future__ import annotations
 
