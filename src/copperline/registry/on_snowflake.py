@@ -90,6 +90,8 @@ class SnowflakeRegistry:
                 card.write(Path(folder))
                 number = self._logged(dict(self._packager(Path(folder))), card, sha256, run_id)
         version = self.get(str(number))
+        if not _is_whole(version):
+            _keep(version, model_path, card)  # it need not be fetched where it came from
         if alias is not None:
             self._point(alias, version, account(), "when it was registered", "any")
         return self.get(str(number))
