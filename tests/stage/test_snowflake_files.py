@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -170,6 +171,8 @@ def server_session(snowflake_server: dict[str, Any]) -> Iterator[Any]:
             session.sql(statement).collect()
         yield session
     finally:
+        # Closing a session asks for what this server does not know, and waits for it once more at the end.
+        atexit.unregister(session._close_at_exit)
         session.connection.close()
         sessions._remove_session(session)
 
