@@ -6,6 +6,7 @@ Also which of them run in one process when `--dist loadgroup` shares them out.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +274,38 @@ def snowflake_server() -> Iterator[dict[str, Any]]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a line for each request and each comment of a column
     with fakesnow.server() as parameters:
         yield parameters
+
+
+@pytest.fixture
+def snowpark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The active Snowpark session, in local testing: its stages hold real files. LIST, which it lacks, walks them."""
+    snowpark = pytest.importorskip("snowflake.snowpark", reason="Snowpark is not installed")
+    from snowflake.snowpark.mock._stage_registry import extract_stage_name_and_prefix
+
+    from copperline.stage import snowflake_files
+
+    session = snowpark.Session.builder.config("local_testing", True).create()
+
+    def listed(of: Any, place: Any) -> list[dict[str, Any]]:
+        stage, _ = extract_stage_name_and_prefix(place.in_sql)
+        root = Path(of._conn.stage_registry[stage]._working_directory)
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return [
+            {
+                "name": f"{place.stage.lower()}/{path.relative_to(root).as_posix()}",
+                "size": path.stat().st_size,
+                "md5": hashlib.md5(path.read_bytes()).hexdigest(),
+                "last_modified": formatdate(path.stat().st_mtime, usegmt=True),
+            }
+            for path in files
+        ]
+
+    monkeypatch.setattr(snowflake_files, "_list", listed)
+    monkeypatch.setattr(snowflake_files, "_PAUSE_S", 0.01)
+    try:
+        yield session
+    finally:
+        session.close()
 
 
 S3_KEYS = {
