@@ -111,6 +111,9 @@ class SnowflakeSettings(BaseModel):
     model: Identifier = Field("YOLO_PCB_DETECTOR", description="Name of the registered model")
     notebook: Identifier = Field("PCB_DEFECT_DETECTION", description="The notebook")
     streamlit: Identifier = Field("PCB_DEFECT_DETECTION_APP", description="The dashboard")
+    streamlit_pool: PlainIdentifier = Field(
+        "SYSTEM_COMPUTE_POOL_CPU", description="CPU nodes of the dashboard; every account has these"
+    )
     allowed_hosts: tuple[AllowedHost, ...] = Field(
         ("pypi.org:443", "files.pythonhosted.org:443", "github.com:443", "codeload.github.com:443"),
         description="HOST:PORT that notebook and training may reach; none: no access outside at all",
