@@ -308,6 +308,8 @@ def snowpark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield session
     finally:
         session.close()
+
+
 @contextlib.contextmanager
 def _writers_are_turned_away() -> Iterator[None]:
     """Where Snowflake lets a writer wait for another, DuckDB fails: told here as Snowflake tells that too many wait."""

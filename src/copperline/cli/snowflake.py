@@ -9,6 +9,7 @@ import typer
 
 from copperline.cli.options import JsonOption, print_json, print_table, say, settings_for
 from copperline.cli.snowflake_costs import costs
+from copperline.cli.snowflake_deploy import deploy
 
 if TYPE_CHECKING:
     from copperline.snowflake.account import Found
@@ -17,6 +18,7 @@ snowflake = typer.Typer(
     help="The same on Snowflake: make what an account needs, look at it, remove it.", no_args_is_help=True
 )
 snowflake.command("costs")(costs)
+snowflake.command("deploy")(deploy)
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the SQL instead of running it; needs no account.")]
 

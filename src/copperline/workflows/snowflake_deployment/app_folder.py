@@ -21,11 +21,12 @@ MAIN_FILE = "streamlit_app.py"
 EXTRAS = ("dashboard", "snowflake")
 TAXONOMY_FILE = "taxonomy.toml"
 # Only what is there until the container ends: nothing is kept in it.
-WORKSPACE = "/tmp/copperline-workspace"  # noqa: S108 - of a container that nobody else is in
+WORKSPACE = "/tmp/copperline-workspace"
 # The pages are built on what these two do: the app gets the versions that are installed here.
 _PINNED = ("streamlit", "plotly")
 # Settings that the pages use, and that mean the same wherever the app runs.
-_TAKEN = ("model_name", "time_zone", "shift_starts", "dashboard_reviewers", "dashboard_reviewer_role")
+_TAKEN = ("model_name", "time_zone", "shift_starts")
+_VISITORS = ("dashboard_reviewers", "dashboard_reviewer_role")
 _CLIENT = """
 [client]
 toolbarMode = "minimal"
@@ -49,10 +50,14 @@ def app_release(settings: Settings, wheel: Wheel) -> Release:
         TOML_FILE: settings_text(settings).encode(),
         ".streamlit/config.toml": _theme() + _CLIENT.encode(),
         wheel.name: wheel.data,
+        **taxonomy_files(settings),
     }
-    if settings.taxonomy_file is not None:
-        files[TAXONOMY_FILE] = read_whole(settings.taxonomy_file)
     return Release("app", files)
+
+
+def taxonomy_files(settings: Settings) -> dict[str, bytes]:
+    """The file with the factory's defect classes, as `settings_text` names it; none: the built-in ones."""
+    return {} if settings.taxonomy_file is None else {TAXONOMY_FILE: read_whole(settings.taxonomy_file)}
 
 
 def pyproject_text(wheel: Wheel) -> str:
@@ -67,8 +72,10 @@ def pyproject_text(wheel: Wheel) -> str:
     )
 
 
-def settings_text(settings: Settings) -> str:
-    """The `copperline.toml` of the app: tables, registry and visitors are Snowflake's; never a path or secret of here.
+def settings_text(settings: Settings, *, visitors: bool = True) -> str:
+    """The `copperline.toml` beside app or notebook: tables and registry are Snowflake's; no path or secret of here.
+
+    With `visitors`, it is Snowflake who signs them in, and the settings say who of them reviews.
 
     >>> print(settings_text(Settings(dashboard_reviewers=("ANN",))), end="")
     workspace = "/tmp/copperline-workspace"
@@ -77,12 +84,9 @@ def settings_text(settings: Settings) -> str:
     dashboard_sign_in = "snowflake"
     dashboard_reviewers = ["ANN"]
     """
-    values: dict[str, Value] = {
-        "workspace": WORKSPACE,
-        "warehouse_url": "snowflake://",
-        "registry_uri": "snowflake",
-        "dashboard_sign_in": "snowflake",
-    }
+    values: dict[str, Value] = {"workspace": WORKSPACE, "warehouse_url": "snowflake://", "registry_uri": "snowflake"}
+    if visitors:
+        values |= {"dashboard_sign_in": "snowflake"} | _changed(settings, _VISITORS)
     if settings.taxonomy_file is not None:
         values["taxonomy_file"] = TAXONOMY_FILE
     alerts = tuple(name for name in Settings.model_fields if name.startswith("alert_"))
@@ -109,4 +113,3 @@ def _installed(name: str) -> str:
             f"the app gets the version of {name} that is installed here, and there is none",
             fix="pip install 'copperline[dashboard,snowflake]'",
         ) from error
-
