@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from pydantic import TypeAdapter
 from sqlalchemy import Engine
+from streamlit.errors import StreamlitAPIException
 
 from copperline.errors import SettingsError, SnowflakeError
 from copperline.snowflake.failures import snowflake_errors
@@ -133,10 +134,21 @@ def _living_session(held: _Held) -> Session:
         if not held.session.connection.is_valid():
             _forget(held)
     if held.session is None:
-        with snowflake_errors("Snowflake"):
-            held.session = st.connection(CONNECTION).session()
+        held.session = _new_session()
         held.asked_at = now
     return held.session
+
+
+def _new_session() -> Session:
+    try:
+        with snowflake_errors("Snowflake"):
+            session: Session = st.connection(CONNECTION).session()
+            return session
+    except StreamlitAPIException as error:
+        raise SnowflakeError(
+            "expected the app's own connection to Snowflake, found none",
+            fix="run the app in Snowflake, or give it a connection in .streamlit/secrets.toml: [connections.snowflake]",
+        ) from error
 
 
 def _forget(held: _Held) -> None:

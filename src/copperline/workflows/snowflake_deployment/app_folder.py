@@ -45,7 +45,7 @@ def app_release(settings: Settings, wheel: Wheel) -> Release:
         DataError: the taxonomy's file cannot be read.
     """
     files = {
-        MAIN_FILE: resources.files(f"{__package__}.app").joinpath(MAIN_FILE).read_bytes(),
+        MAIN_FILE: resources.files("copperline.dashboard.script").joinpath(MAIN_FILE).read_bytes(),
         "pyproject.toml": pyproject_text(wheel).encode(),
         TOML_FILE: settings_text(settings).encode(),
         ".streamlit/config.toml": _theme() + _CLIENT.encode(),

@@ -73,7 +73,7 @@ def project_text(deployment: Deployment) -> str:
 def _after(names: SnowflakeSettings) -> str:
     """What this file cannot say, as a comment: names are of printable characters, so it stays one."""
     return (
-        "# Written by `copperline snowflake deploy --project`. After `snow streamlit deploy dashboard`, once, let the app\n"
+        "# Of `copperline snowflake deploy --project`. After `snow streamlit deploy dashboard`, once, let the app\n"
         "# have its packages:\n"
         f"# ALTER STREAMLIT {names.in_schema(names.streamlit)} SET ARTIFACT_REPOSITORIES = ({PACKAGES});\n"
     )

@@ -26,7 +26,8 @@ from copperline.snowflake.releases import (
     restart_streamlit,
 )
 from copperline.snowflake_settings import SnowflakeSettings
-from copperline.stage import StagePath, Transfer, upload_folder
+from copperline.stage import StagePath
+from copperline.stage.folders import Transfer, upload_folder
 from copperline.warehouse import open_warehouse_of, write_labeled_boards
 from copperline.workflows.importing import labeled_boards
 from copperline.workflows.snowflake_deployment.app_folder import MAIN_FILE
