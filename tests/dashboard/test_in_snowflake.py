@@ -17,6 +17,7 @@ pytest.importorskip("streamlit")
 pytest.importorskip("snowflake.snowpark")
 
 import streamlit as st
+from snowflake.connector.errors import ProgrammingError
 from sqlalchemy import Engine, make_url, select
 from streamlit.runtime.secrets import secrets_singleton
 from streamlit.testing.v1 import AppTest
@@ -24,8 +25,9 @@ from streamlit.testing.v1 import AppTest
 from copperline.dashboard import in_snowflake, session
 from copperline.data import write_image
 from copperline.detections import Detections
+from copperline.errors import SnowflakeError
 from copperline.settings import Settings
-from copperline.snowflake.session import close_session
+from copperline.snowflake.session import active_session, close_session
 from copperline.taxonomy import DEEPPCB, Call, Disposition
 from copperline.warehouse import (
     BoardRecord,
@@ -194,3 +196,136 @@ def test_every_page_says_the_same_as_over_sqlite(
     there = {name: words(opened(name, period="All time", **shown.get(name, {}))) for name in PAGES}
     for name in PAGES:
         assert there[name] == here[name], name
+
+
+def metric(app: AppTest, label: str) -> str:
+    return next(str(metric.value) for metric in app.metric if metric.label == label)
+
+
+def who(app: AppTest) -> str:
+    return "\n".join(str(caption.value) for caption in app.caption if "person" in str(caption.value))
+
+
+def test_the_deployed_file_opens_the_overview(app: Callable[..., str], tmp_path: Path) -> None:
+    app(dashboard_reviewers=("bo",))
+    main_file = tmp_path / "streamlit_app.py"
+    script = Path(in_snowflake.__file__).parent / "script" / "streamlit_app.py"
+    main_file.write_bytes(script.read_bytes())
+    opened = AppTest.from_file(main_file, default_timeout=60)
+    opened.user = {"user_name": "ANN"}
+    ran = opened.run()
+    assert not ran.exception
+    assert ran.title[0].value == "Executive Overview"
+    assert "ANN, view only" in who(ran)
+
+
+def test_nobody_gets_in_whom_snowflake_did_not_sign_in(app: Callable[..., str], tmp_path: Path) -> None:
+    app()
+    main_file = tmp_path / "streamlit_app.py"
+    script = Path(in_snowflake.__file__).parent / "script" / "streamlit_app.py"
+    main_file.write_bytes(script.read_bytes())
+    opened = AppTest.from_file(main_file, default_timeout=60)
+    opened.user = {"email": "ann@plant.example"}
+    ran = opened.run()
+    assert not ran.exception
+    assert [title.value for title in ran.title] == ["Copperline"]
+    assert "expected a visitor whom Snowflake has signed in, found none" in ran.error[0].value
+    assert in_snowflake._held().session is None
+
+
+def test_a_decision_is_recorded_under_the_name_in_snowflake(
+    app: Callable[..., str], images: Path, snowflake_server: dict[str, Any]
+) -> None:
+    engine = open_warehouse(Settings.load().warehouse)
+    fill(engine, images)
+    database = app(dashboard_reviewers=("ann",))
+    copied(engine, database)
+    engine.dispose()
+    ran = opened("review", period="All time")
+    assert "ANN, may review and promote" in who(ran)
+    [confirm] = [button for button in ran.button if button.label in ("Defect", "All are defects")]
+    confirm.click().run()
+    assert not ran.exception
+    with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
+        inside.execute(f"USE {database}.TABLES")
+        rows = inside.execute("SELECT reviewer, disposition FROM dispositions ORDER BY decided_at").fetchall()
+    assert rows[-1] == ("ANN", "CONFIRMED")
+    assert len(rows) == 5
+
+
+def grants(tree: dict[str, list[tuple[str, str]]]) -> Any:
+    """A session that answers SHOW GRANTS OF ROLE, and nothing else."""
+
+    class Answer:
+        def __init__(self, rows: list[tuple[str, str]]) -> None:
+            self.rows = rows
+
+        def collect(self) -> list[dict[str, str]]:
+            return [{"granted_to": kind, "grantee_name": name} for kind, name in self.rows]
+
+    class Session:
+        def sql(self, statement: str) -> Answer:
+            match = re.fullmatch(r'SHOW GRANTS OF ROLE "((?:[^"]|"")+)"', statement)
+            assert match is not None
+            role = match[1].replace('""', '"')
+            if role not in tree:
+                raise ProgrammingError(
+                    f"SQL compilation error: Role '{role}' does not exist or not authorized.", errno=2003
+                )
+            return Answer(tree[role])
+
+    return Session()
+
+
+def test_members_of_the_role_review_through_other_roles_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {
+        "QA": [("USER", "ANN"), ("ROLE", "LEADS"), ("ROLE", '"odd ""one"""')],
+        "LEADS": [("USER", "BO"), ("ROLE", "QA")],  # a circle cannot be, and would not be waited for
+        'odd "one"': [("USER", '"jsmith"')],
+    }
+    monkeypatch.setattr(in_snowflake, "session", lambda: grants(tree))
+    assert [in_snowflake.has_role(name, "QA") for name in ("ANN", "BO", "jsmith", "JSMITH", "EVE")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_role_that_nobody_can_oversee_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {f"R{number}": [("ROLE", f"R{number + 1}")] for number in range(200)}
+    monkeypatch.setattr(in_snowflake, "session", lambda: grants(tree))
+    with pytest.raises(SnowflakeError, match="at most 100 roles"):
+        in_snowflake.has_role("ANN", "R0")
+
+
+def test_a_role_that_the_app_may_not_see_lets_everyone_look_and_says_why(
+    app: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app(dashboard_reviewer_role="QA")
+    monkeypatch.setattr(in_snowflake, "session", lambda: grants({}))
+    ran = opened("overview")
+    assert not ran.exception
+    assert "ANN, view only" in who(ran)
+    assert "role QA" in ran.error[0].value.replace("\\", "")
+
+
+def test_a_session_that_has_ended_is_opened_anew(app: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    app()
+    assert not opened("overview").exception
+    first = in_snowflake._held().session
+    assert first is not None
+    # As after hours without a visitor.
+    del sys.modules["fakesnow.server"].sessions[first.connection.rest.token]
+    monkeypatch.setattr(in_snowflake, "_ASK_AGAIN_S", 0.0)
+    assert not opened("overview").exception
+    second = in_snowflake._held().session
+    assert second is not None
+    assert second is not first
+    assert active_session() is second
+
+
+def test_without_a_connection_the_page_says_so(app: Callable[..., str], tmp_path: Path) -> None:
+    app()
+    (tmp_path / ".streamlit" / "secrets.toml").unlink()
+    secrets_singleton._reset()
+    ran = opened("overview")
+    assert not ran.exception
+    assert "expected the app's own connection to Snowflake, found none" in ran.error[0].value

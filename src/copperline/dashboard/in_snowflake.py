@@ -20,7 +20,9 @@ from streamlit.errors import StreamlitAPIException
 
 from copperline.errors import SettingsError, SnowflakeError
 from copperline.snowflake.failures import snowflake_errors
+from copperline.snowflake.session import close_session
 from copperline.snowflake_settings import Identifier, quoted
+from copperline.warehouse import open_warehouse_of
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -59,8 +61,6 @@ def engine() -> Engine:
     with held.lock:
         session = _living_session(held)
         if held.engine is None:
-            from copperline.warehouse import open_warehouse_of
-
             held.engine = open_warehouse_of(session)
         return held.engine
 
@@ -152,13 +152,9 @@ def _new_session() -> Session:
 
 
 def _forget(held: _Held) -> None:
-    """Takes an ended session off Snowpark's active ones, or there would be two of them."""
-    from snowflake.snowpark.session import _remove_session
-
+    """Closes an ended session, or it would stay beside the new one among Snowpark's active ones."""
     if held.session is not None:
-        _remove_session(held.session)
-    if held.engine is not None:
-        held.engine.dispose()
+        close_session(held.session)
     held.session = held.engine = None
     st.connection(CONNECTION).reset()
 
