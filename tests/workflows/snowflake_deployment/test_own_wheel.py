@@ -12,11 +12,6 @@ from copperline.errors import DataError, SettingsError
 from copperline.workflows.snowflake_deployment.own_wheel import Wheel, check_wheel, own_wheel
 
 
-@pytest.fixture(scope="module")
-def wheel() -> Wheel:
-    return own_wheel({"dashboard", "snowflake"})
-
-
 def test_the_same_files_give_the_same_bytes(wheel: Wheel) -> None:
     assert own_wheel() == wheel
 
