@@ -1,12 +1,12 @@
 """The warehouse in a Snowflake account: over a connection of its own, or over the session that runs this.
 
-A URL is `snowflake://DATABASE/SCHEMA?role=ROLE&warehouse=WAREHOUSE` (`Settings.warehouse` fills in what is left out). It
-holds no credentials: they are those of the environment (copperline.snowflake.session). Inside Snowflake, in a notebook,
-app or job, the active session is used instead, which has none to give.
+A URL is `snowflake://DATABASE/SCHEMA?role=ROLE&warehouse=WAREHOUSE` (`Settings.warehouse` fills in what is left out).
+It holds no credentials: they are those of the environment (copperline.snowflake.session). Inside Snowflake, in a
+notebook, app or job, the active session is used instead, which has none to give.
 
-Snowflake has no lock to ask for, but a transaction that changes a table keeps others from changing it until its end. So
-each writer first changes the one row of `copperline_write_lock`: writers come one after another, and what one reads then
-is still true when it writes, as with SQLite and PostgreSQL.
+Snowflake has no lock to ask for, but a transaction that changes a table keeps others from changing it until its end.
+So each writer first changes the one row of `copperline_write_lock`: writers come one after another, and what one reads
+then is still true when it writes, as with SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
