@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from sqlglot import exp
 from sqlglot.tokens import Token, TokenType
 
-from copperline.snowflake.objects import AccountObject, TableDdl, account_objects
+from copperline.snowflake.all_objects import account_objects
+from copperline.snowflake.objects import AccountObject, TableDdl
 from copperline.snowflake.script import setup_script, setup_steps, teardown_script, teardown_steps
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.workflows.snowflake_account import objects_of

@@ -153,6 +153,7 @@ _NO_FAMILY = _Said(
     "this kind of node is not to be had here ({words})",
     "see SHOW COMPUTE POOL INSTANCE FAMILIES, and set instance_family in [snowflake]",
 )
+_NOT_INSTALLED = _Said("a library is not installed ({words})", "pip install 'copperline[snowflake]'")
 _OTHER = _Said("Snowflake refuses: {words}", "see docs/snowflake.md")
 
 _PRIVILEGE = 3001
@@ -207,16 +208,32 @@ _WORDS: tuple[tuple[str, _Said], ...] = (
     (r"connection (aborted|reset|broken|refused)|remote end closed|name or service not known|failed to resolve", _CUT),
 )
 
-_KINDS: tuple[tuple[str, _Said], ...] = (
-    ("ForbiddenError", _UNREACHABLE),
-    ("MissingConfigOptionError", _NO_CREDENTIALS),
-    ("ConfigSourceError", _NO_CREDENTIALS),
-    ("TimeoutError", _TIMED_OUT),
-    ("Timeout", _TIMED_OUT),
-    ("ConnectionError", _CUT),
-    ("HTTPError", _CUT),
-    ("RequestException", _CUT),
-)
+# By name, so that no library is imported where none failed; the first that is among an error's kinds counts.
+_KINDS: dict[str, _Said] = {
+    "MissingConfigOptionError": _NO_CREDENTIALS,
+    "ConfigSourceError": _NO_CREDENTIALS,
+    "MissingDependencyError": _NOT_INSTALLED,
+    "RefreshTokenError": _EXPIRED,
+    "TokenExpiredError": _EXPIRED,
+    "RevocationCheckError": _CERTIFICATE,
+    "NonRetryableTlsError": _CERTIFICATE,
+    "PresignedUrlExpiredError": _FILE_LOST,
+    "BindUploadError": _FILE_LOST,
+    "ForbiddenError": _UNREACHABLE,
+    "TooManyRequests": _UNREACHABLE,
+    "InternalServerError": _UNREACHABLE,
+    "BadGatewayError": _UNREACHABLE,
+    "ServiceUnavailableError": _UNREACHABLE,
+    "RequestExceedMaxRetryError": _UNREACHABLE,
+    "OtherHTTPRetryableError": _UNREACHABLE,
+    "RequestTimeoutError": _TIMED_OUT,
+    "GatewayTimeoutError": _TIMED_OUT,
+    "TimeoutError": _TIMED_OUT,
+    "Timeout": _TIMED_OUT,
+    "ConnectionError": _CUT,
+    "HTTPError": _CUT,
+    "RequestException": _CUT,
+}
 
 
 def _said_in(words: str) -> _Said | None:
@@ -225,7 +242,7 @@ def _said_in(words: str) -> _Said | None:
 
 def _said_by_kind(error: BaseException) -> _Said | None:
     kinds = {kind.__name__ for candidate in _chain(error) for kind in type(candidate).__mro__}
-    said = next((said for name, said in _KINDS if name in kinds), None)
+    said = next((said for name, said in _KINDS.items() if name in kinds), None)
     # The connector has one number for whatever keeps it from signing in.
     return said or (_UNREACHABLE if number_of(error) == 250001 else None)
 
@@ -255,8 +272,9 @@ def _words(error: BaseException) -> str:
         type(error).__name__,
     )
     line = " ".join(_without_secrets(text).split())
-    line = re.sub(r"^(\(\d+\): )?((\d+): )?\d{6} \(\w+\): (SQL (compilation|access control) error: ?)?", "", line)
-    line = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{18,}: ", "", line).rstrip(".")
+    line = re.sub(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{18,}: ", "", line)
+    line = re.sub(r"^(\(\d+\): )?\d{6}( \(\w+\))?: ", "", line)
+    line = re.sub(r"^SQL (compilation|access control) error: ?", "", line).rstrip(".")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST].rstrip()} ..."
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from copperline.snowflake.objects import AccountObject, TableDdl, account_objects
+from copperline.snowflake.all_objects import account_objects
+from copperline.snowflake.objects import AccountObject, TableDdl
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.warehouse.snowflake_ddl import table_statements
 
