@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from unittest.mock import PropertyMock, create_autospec
 
 import hypothesis
 import pytest
@@ -310,94 +311,140 @@ def snowpark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         session.close()
 
 
-@contextlib.contextmanager
-def _writers_are_turned_away() -> Iterator[None]:
-    """Where Snowflake lets a writer wait for another, DuckDB fails: told here as Snowflake tells that too many wait."""
-    import duckdb
-    from fakesnow.cursor import FakeSnowflakeCursor
-    from snowflake.connector.errors import ProgrammingError
+class SnowflakeAccount:
+    """What an account keeps of one model. No account is at hand: its registry, model and versions are Snowflake ML's
+    own classes by specification, so that each call is held to their arguments; what they keep is kept here, exported
+    files are real ones.
 
-    execute = FakeSnowflakeCursor._execute
+    Attributes:
+        rows: of SHOW VERSIONS, by name.
+        registry: what opening the account's registry gives.
+        default: name of the default version.
+        logged: arguments of each `log_model`.
+        moves_taken_aliases: whether an alias that is taken may be set elsewhere at once.
+        failing: what to raise in which call.
+        meanwhile: called in the middle of `log_model`, as somebody who is faster.
+    """
 
-    def told(self: Any, *arguments: Any) -> None:
-        try:
-            execute(self, *arguments)
-        except duckdb.TransactionException as error:
-            raise ProgrammingError(msg=str(error), errno=625, sqlstate="57014") from error
+    def __init__(self, folder: Path) -> None:
+        from snowflake.ml.registry import Registry
 
-    FakeSnowflakeCursor._execute = told
-    try:
-        yield
-    finally:
-        FakeSnowflakeCursor._execute = execute
+        self.folder = folder
+        self.registry = create_autospec(Registry, instance=True)
+        self.registry.get_model.side_effect = self._get_model
+        self.registry.log_model.side_effect = self._log_model
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.default: str | None = None
+        self.logged: list[dict[str, Any]] = []
+        self.moves_taken_aliases = True
+        self.failing: dict[str, Exception] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
 
+    def add(self, name: str, metrics: dict[str, Any] | None = None) -> None:
+        import pandas as pd
 
-@contextlib.contextmanager
-def _no_time_stays_null() -> Iterator[None]:
-    """fakesnow 0.12 sends a time that is null as 1970."""
-    import pyarrow
-    from fakesnow import arrow
+        metadata = None if metrics is None else {"snowpark_ml_schema_version": "2024-01-01", "metrics": metrics}
+        self.rows[name] = {
+            "created_on": pd.Timestamp("2026-03-03 21:06", tz="America/Los_Angeles"),
+            "name": name,
+            "aliases": json.dumps(["DEFAULT", "FIRST"] if not self.rows else ["LAST"]),
+            "metadata": None if metadata is None else json.dumps(metadata),
+        }
+        self.default = self.default or name
 
-    sent = arrow.timestamp_to_sf_struct
+    def aliases(self, name: str) -> list[str]:
+        found: list[str] = json.loads(self.rows[name]["aliases"])
+        return found
 
-    def with_nulls(times: Any) -> Any:
-        whole = times.combine_chunks() if isinstance(times, pyarrow.ChunkedArray) else times
-        parts = sent(whole)
-        filled = [part.fill_null(0) for part in parts.flatten()]
-        return pyarrow.StructArray.from_arrays(filled, fields=list(parts.type), mask=whole.is_null())
+    def _fail(self, what: str) -> None:
+        if what in self.failing:
+            raise self.failing[what]
 
-    arrow.timestamp_to_sf_struct = with_nulls
-    try:
-        yield
-    finally:
-        arrow.timestamp_to_sf_struct = sent
+    def _get_model(self, model_name: str) -> Any:
+        import pandas as pd
+        from snowflake.ml.model import Model
+
+        self._fail("get_model")
+        assert model_name == '"YOLO_PCB_DETECTOR"'
+        if not self.rows:
+            raise ValueError(f"Unable to find model {model_name}")
+        model = create_autospec(Model, instance=True)
+        model.version.side_effect = self._version
+        model.show_versions.side_effect = lambda: pd.DataFrame(list(self.rows.values()))
+        type(model).default = PropertyMock(side_effect=self._set_default)
+        return model
+
+    def _set_default(self, name: str) -> None:
+        self._fail("default")
+        self.default = name
+
+    def _log_model(self, model: Any, **arguments: Any) -> None:
+        self.meanwhile()
+        self._fail("log_model")
+        name = arguments["version_name"]
+        if name in self.rows:
+            raise ValueError(f"Model YOLO_PCB_DETECTOR version {name} already existed.")
+        self.logged.append({"model": model, **arguments})
+        files = self.folder / name / "model" / "models" / "detector" / "artifacts"
+        files.mkdir(parents=True)
+        for file in model.context.artifacts.values():
+            shutil.copy(file, files)
+        self.add(name, arguments["metrics"])
+
+    def _version(self, version_or_alias: str) -> Any:
+        from snowflake.ml.model import ModelVersion
+
+        if version_or_alias not in self.rows:
+            raise ValueError(f"Unable to find version or alias with name {version_or_alias}")
+        version = create_autospec(ModelVersion, instance=True)
+        version.set_alias.side_effect = lambda alias_name: self._set_alias(version_or_alias, alias_name)
+        version.unset_alias.side_effect = self._unset_alias
+        version.export.side_effect = lambda target_path: self._export(version_or_alias, target_path)
+        version.run.side_effect = self._run
+        return version
+
+    def _set_alias(self, name: str, alias: str) -> None:
+        self._fail(f"set_alias {name}")
+        holder = next((row for row in self.rows if alias.upper() in self.aliases(row)), None)
+        if holder is not None and not self.moves_taken_aliases:
+            raise ValueError(f"Alias {alias.upper()} is used by version {holder}.")
+        self._unset_alias(alias)
+        self.rows[name]["aliases"] = json.dumps([*self.aliases(name), alias.upper()])
+
+    def _unset_alias(self, version_or_alias: str) -> None:
+        for name in self.rows:
+            self.rows[name]["aliases"] = json.dumps([a for a in self.aliases(name) if a != version_or_alias.upper()])
+
+    def _export(self, name: str, target: str) -> None:
+        self._fail("export")
+        assert list(Path(target).iterdir()) == []  # or the real one refuses
+        shutil.copytree(self.folder / name, target, dirs_exist_ok=True)
+
+    def _run(self, frame: Any, function_name: str) -> Any:
+        import pandas as pd
+
+        assert function_name == "PREDICT"
+        rows = [
+            {"call": "FAIL", "registration_score": 0.9, "detections": '[{"class": "open"}]', "error": None},
+            {"call": None, "registration_score": None, "detections": None, "error": "image: damaged"},
+        ]
+        return pd.DataFrame([{**given, **rows[n]} for n, given in enumerate(frame.to_dict("records"))])
 
 
 @pytest.fixture
-def new_snowflake(
-    snowflake_server: dict[str, Any], snowflake_tables: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], str]:
-    """Gives URLs of schemas with empty tables without keys, as Snowflake does not enforce them.
+def snowflake_account(tmp_path: Path, snowpark: Any, monkeypatch: pytest.MonkeyPatch) -> SnowflakeAccount:
+    """The registry of an account with nothing in it, which the active session is of."""
+    registry = pytest.importorskip("snowflake.ml.registry", reason="Snowflake ML is not installed")
+    account = SnowflakeAccount(tmp_path / "account")
 
-    The environment has the credentials.
-    """
-    import snowflake.connector
+    def opened(session: Any, *, database_name: str, schema_name: str, options: dict[str, Any]) -> Any:
+        assert session is snowpark
+        assert (database_name, schema_name) == ('"PCB_CV"', '"PUBLIC"')
+        account._fail("open")
+        return account.registry
 
-    for name in ("user", "password", "account", "host", "port", "protocol"):
-        monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", str(snowflake_server[name]))
-    monkeypatch.setattr("copperline.snowflake.session._ANSWER_S", 5)
-
-    def new() -> str:
-        database = f"W{next(_NUMBERS)}"
-        snowflake.connector.connect(**snowflake_server, database=database, schema="TABLES").close()
-        with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
-            inside.execute(f"USE {database}.TABLES; {snowflake_tables}")
-        return f"snowflake://{database}/TABLES"
-
-    return new
-
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def snowflake_tables(snowflake_server: dict[str, Any]) -> str:
-    """What makes the tables in DuckDB in an instant; once they were made through the server, which takes a second."""
-    import snowflake.connector
-
-    from copperline.warehouse.snowflake_ddl import table_statements
-
-    with snowflake.connector.connect(**snowflake_server, database="TEMPLATE", schema="TABLES") as connection:
-        cursor = connection.cursor()
-        for _, statement in table_statements():
-            cursor.execute(re.sub(r",\n  (PRIMARY|FOREIGN) KEY [^\n]*?(?=,?\n)", "", statement))
-    with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
-        made = inside.execute("SELECT sql FROM duckdb_tables() WHERE schema_name = 'TABLES'").fetchall()
-    rows = [
-        f"INSERT INTO {table} SELECT * FROM TEMPLATE.TABLES.{table};"
-        for table in ("copperline_schema_version", "copperline_write_lock")
-    ]
-    return "".join([*(statement for (statement,) in made), *rows])
+    monkeypatch.setattr(registry, "Registry", create_autospec(registry.Registry, side_effect=opened))
+    return account
 
 
 S3_KEYS = {

@@ -38,7 +38,8 @@ class StagedPromotionLog:
             except ValidationError:
                 damaged.append(number)  # told to whoever asks for the history
                 continue
-            found[promotion.id] = promotion
+            if promotion.failed or promotion.id not in found:  # both files have its id, and come in any order
+                found[promotion.id] = promotion
         everything = tuple(sorted(found.values(), key=lambda promotion: promotion.at))
         return History(
             tuple(p for p in everything if not p.failed), tuple(p for p in everything if p.failed), tuple(damaged)
@@ -46,6 +47,5 @@ class StagedPromotionLog:
 
     def append(self, promotion: Promotion) -> None:
         """One file more; raises SnowflakeError or StageError if it cannot be written."""
-        # By time, and what failed after what was begun.
         name = f"{promotion.at:%Y%m%dT%H%M%S.%fZ}-{promotion.id}{'-failed' if promotion.failed else ''}.json"
         put_bytes(self.session, self.place / name, promotion.model_dump_json().encode())
