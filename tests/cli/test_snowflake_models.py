@@ -58,7 +58,7 @@ def test_a_model_is_pushed_once_and_then_used_from_every_machine(
     write_synthetic_dataset(tmp_path / "boards", train=1, test=1, size=320, processes=1)
     image = next((tmp_path / "boards").rglob("*_test.*"))
     inspected = at("inspect", image, "--reference", str(image).replace("_test", "_temp"), "--json").json
-    assert (inspected["model_name"], inspected["model_version"]) == ("YOLO_PCB_DETECTOR", "2")
+    assert (inspected["model"], inspected["model_version"]) == ("YOLO_PCB_DETECTOR", "2")
 
 
 def test_what_cannot_be_pushed_is_one_line(at: Run, snowflake_account: Any, tmp_path: Path) -> None:
