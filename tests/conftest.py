@@ -279,6 +279,96 @@ def snowflake_server() -> Iterator[dict[str, Any]]:
         yield parameters
 
 
+@contextlib.contextmanager
+def _writers_are_turned_away() -> Iterator[None]:
+    """Where Snowflake lets a writer wait for another, DuckDB fails: told here as Snowflake tells that too many wait."""
+    import duckdb
+    from fakesnow.cursor import FakeSnowflakeCursor
+    from snowflake.connector.errors import ProgrammingError
+
+    execute = FakeSnowflakeCursor._execute
+
+    def told(self: Any, *arguments: Any) -> None:
+        try:
+            execute(self, *arguments)
+        except duckdb.TransactionException as error:
+            raise ProgrammingError(msg=str(error), errno=625, sqlstate="57014") from error
+
+    FakeSnowflakeCursor._execute = told
+    try:
+        yield
+    finally:
+        FakeSnowflakeCursor._execute = execute
+
+
+@contextlib.contextmanager
+def _no_time_stays_null() -> Iterator[None]:
+    """fakesnow 0.12 sends a time that is null as 1970."""
+    import pyarrow
+    from fakesnow import arrow
+
+    sent = arrow.timestamp_to_sf_struct
+
+    def with_nulls(times: Any) -> Any:
+        whole = times.combine_chunks() if isinstance(times, pyarrow.ChunkedArray) else times
+        parts = sent(whole)
+        filled = [part.fill_null(0) for part in parts.flatten()]
+        return pyarrow.StructArray.from_arrays(filled, fields=list(parts.type), mask=whole.is_null())
+
+    arrow.timestamp_to_sf_struct = with_nulls
+    try:
+        yield
+    finally:
+        arrow.timestamp_to_sf_struct = sent
+
+
+@pytest.fixture
+def new_snowflake(
+    snowflake_server: dict[str, Any], snowflake_tables: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], str]:
+    """Gives URLs of schemas with empty tables without keys, as Snowflake does not enforce them.
+
+    The environment has the credentials.
+    """
+    import snowflake.connector
+
+    for name in ("user", "password", "account", "host", "port", "protocol"):
+        monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", str(snowflake_server[name]))
+    monkeypatch.setattr("copperline.snowflake.session._ANSWER_S", 5)
+
+    def new() -> str:
+        database = f"W{next(_NUMBERS)}"
+        snowflake.connector.connect(**snowflake_server, database=database, schema="TABLES").close()
+        with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
+            inside.execute(f"USE {database}.TABLES; {snowflake_tables}")
+        return f"snowflake://{database}/TABLES"
+
+    return new
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def snowflake_tables(snowflake_server: dict[str, Any]) -> str:
+    """What makes the tables in DuckDB in an instant; once they were made through the server, which takes a second."""
+    import snowflake.connector
+
+    from copperline.warehouse.snowflake_ddl import table_statements
+
+    with snowflake.connector.connect(**snowflake_server, database="TEMPLATE", schema="TABLES") as connection:
+        cursor = connection.cursor()
+        for _, statement in table_statements():
+            cursor.execute(re.sub(r",\n  (PRIMARY|FOREIGN) KEY [^\n]*?(?=,?\n)", "", statement))
+    with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
+        made = inside.execute("SELECT sql FROM duckdb_tables() WHERE schema_name = 'TABLES'").fetchall()
+    rows = [
+        f"INSERT INTO {table} SELECT * FROM TEMPLATE.TABLES.{table};"
+        for table in ("copperline_schema_version", "copperline_write_lock")
+    ]
+    return "".join([*(statement for (statement,) in made), *rows])
+
+
 @pytest.fixture
 def snowpark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The active Snowpark session, in local testing: its stages hold real files. LIST, which it lacks, walks them."""

@@ -154,4 +154,5 @@ def test_without_onnx_runtime_a_page_that_needs_it_says_so(tmp_path: Path) -> No
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     said = dict(line.split("|") for line in ran.stdout.strip().splitlines() if "|" in line)
-    print("SAIDIS", said)
+    assert {module for module, is_said in said.items() if is_said == "True"} == {"vision_lab", "models"}
+    assert len(said) == 7
