@@ -128,6 +128,8 @@ def _over_session(session: Session, where: Place, timeout_s: float) -> Engine:
     engine = create_engine(
         url,
         creator=lambda: _Borrowed(session.connection),
+        # Snowpark and Streamlit open theirs for ?, the connector alone for %(name)s.
+        paramstyle="pyformat" if session.connection.is_pyformat else "qmark",
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,

@@ -14,7 +14,7 @@ from copperline.snowflake.marks import MARK
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.stage import StagePath
 from copperline.workflows.snowflake_deployment.app_folder import MAIN_FILE
-from copperline.workflows.snowflake_deployment.deploy import Deployment
+from copperline.workflows.snowflake_deployment.deployment import Deployment
 
 PROJECT_FILE = "snowflake.yml"
 _NOTEBOOK_FOLDER = "notebook"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Engine, func, select
+
 from copperline.data import BoardDataset
 from copperline.errors import SnowflakeError
-from copperline.inspection.snowflake_push import push_model
+from copperline.inspection.snowflake_push import push_model, registry_in_account
 from copperline.progress import progress
 from copperline.registry import CHAMPION
 from copperline.settings import Settings
@@ -28,7 +31,8 @@ from copperline.snowflake.releases import (
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.stage import StagePath
 from copperline.stage.folders import Transfer, upload_folder
-from copperline.warehouse import open_warehouse_of, write_labeled_boards
+from copperline.warehouse import LabeledBoard, open_warehouse_of, read_transaction, write_labeled_boards
+from copperline.warehouse.tables import pcb_labeled_data
 from copperline.workflows.importing import labeled_boards
 from copperline.workflows.snowflake_deployment.app_folder import MAIN_FILE
 from copperline.workflows.snowflake_deployment.parts import Deployed
@@ -43,22 +47,26 @@ Row = dict[str, Any]
 
 
 def load_boards(session: Session, boards: BoardDataset) -> Deployed:
-    """The boards into `pcb_labeled_data`; those that are there are not written again."""
+    """The boards into `pcb_labeled_data`; those that are there as they are now are not sent again."""
     engine = open_warehouse_of(session)
     try:
+        there = _labeled_there(engine)
         with progress("Writing pcb_labeled_data") as report:
-            written = write_labeled_boards(engine, labeled_boards(boards, report))
+            new = (board for board in labeled_boards(boards, report) if there.get(board.filename) != _content(board))
+            written = write_labeled_boards(engine, new)
     finally:
         engine.dispose()
-    said = f"{written:,} of {len(boards):,} labelled boards written to pcb_labeled_data, the others were there."
+    said = f"{written:,} of {len(boards):,} labelled boards were written to pcb_labeled_data, the others were there."
     return Deployed("data", written > 0, 0, said)
 
 
 def register_model(session: Session, settings: Settings, model: str) -> Deployed:
     """The model becomes the account's champion; the same file is not registered twice."""
+    before = registry_in_account(settings, session).versions()
     version = push_model(session, settings, model, alias=CHAMPION)
+    changed = not any(old.version == version.version and CHAMPION in old.aliases for old in before)
     name = settings.snowflake.model
-    return Deployed("model", True, 0, f"{model} is version {version.version} of {name} and its champion.")
+    return Deployed("model", changed, 0, f"{model} is version {version.version} of {name} and its champion.")
 
 
 def install_notebook(session: Session, names: SnowflakeSettings, release: Release, file: str) -> Deployed:
@@ -155,6 +163,24 @@ def make_live(session: Session, statement: str, where: str) -> None:
     except SnowflakeError as error:
         if getattr(error.__cause__, "sql_error_code", None) != number and words not in str(error.__cause__):
             raise
+
+
+def _labeled_there(engine: Engine) -> dict[str, tuple[object, ...]]:
+    """File name -> what `_content` gives of the row; the server computes the checksums, and no image is fetched."""
+    columns = pcb_labeled_data.c
+    query = select(
+        columns.filename, func.sha2(columns.image_bytes), func.sha2(columns.reference_bytes), columns.label_text,
+        columns.split, columns.board_group,
+    )  # fmt: skip
+    with read_transaction(engine) as connection:
+        return {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+
+
+def _content(board: LabeledBoard) -> tuple[object, ...]:
+    """What two boards of one file name have to have in common to be the same."""
+    reference = None if board.reference_bytes is None else hashlib.sha256(board.reference_bytes).hexdigest()
+    image = hashlib.sha256(board.image_bytes).hexdigest()
+    return image, reference, board.label_text, board.split, board.board_group
 
 
 def _update(session: Session, names: SnowflakeSettings, release: Release) -> None:

@@ -134,5 +134,6 @@ def deploy(session: Session, deployment: Deployment) -> Iterator[Deployed]:
 
 
 def _champion(settings: Settings) -> str:
-    registered = any(CHAMPION in version.aliases for version in Registry(settings).versions())
+    local = settings.model_copy(update={"registry_uri": None}) if settings.registry_on_snowflake else settings
+    registered = any(CHAMPION in version.aliases for version in Registry(local).versions())
     return CHAMPION if registered else f"{BUILTIN}{DEFAULT_BUILTIN}"
