@@ -26,6 +26,10 @@ def _identifier(name: str) -> str:
     return name.upper() if _PLAIN.fullmatch(name) else name
 
 
+def _identifier_or_none(name: str) -> str:
+    return _identifier(name) if name else name
+
+
 def _plain_identifier(name: str) -> str:
     """Snowflake takes no quoted names for compute pools."""
     if len(name) > _LONGEST or not _PLAIN.fullmatch(name):
@@ -56,7 +60,9 @@ def _git_url(url: str) -> str:
     """An https URL of one repository, without anything secret in it."""
     parts = urlsplit(url)
     if (
-        parts.scheme != "https"
+        not url.isprintable()
+        or " " in url
+        or parts.scheme != "https"
         or not parts.hostname
         or parts.path.strip("/").count("/") < 1
         or parts.query
@@ -83,6 +89,7 @@ def quoted(name: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
+IdentifierOrNone = Annotated[str, AfterValidator(_identifier_or_none)]
 PlainIdentifier = Annotated[str, AfterValidator(_plain_identifier)]
 AllowedHost = Annotated[str, AfterValidator(_allowed_host)]
 GitUrl = Annotated[str, AfterValidator(_git_url)]
@@ -125,7 +132,7 @@ class SnowflakeSettings(BaseModel):
     api_integration: Identifier = Field("PCB_CV_GIT_API", description="Integration that may fetch from that URL alone")
     credit_quota: int = Field(50, ge=0, le=1_000_000, description="Credits a month of the warehouse; 0: no limit")
     resource_monitor: Identifier = Field("PCB_CV_MONITOR", description="Resource monitor that stops it there")
-    tag: Identifier | None = Field("PCB_CV_COST", description="Tag that costs are found by; none: none")
+    tag: IdentifierOrNone = Field("PCB_CV_COST", description="Tag that costs are found by; empty: none")
 
     @model_validator(mode="after")
     def _fit(self) -> Self:

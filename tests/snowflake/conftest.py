@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from snowflake.connector.errors import ProgrammingError
 
 from copperline.snowflake.objects import AccountObject
 from copperline.snowflake_settings import SnowflakeSettings
@@ -49,7 +48,7 @@ class FakeAccount:
             match = re.fullmatch(pattern, sql, re.DOTALL)
             if match:
                 return answer(self, match)
-        raise ProgrammingError(f"SQL compilation error: syntax error: {sql}", errno=1003, sqlstate="42000")
+        raise _error(f"SQL compilation error: syntax error: {sql}", 1003, "42000")
 
     def add(self, kind: str, name: str, owner: str, comment: str = "") -> None:
         self.objects[kind, name] = {"owner": owner, "comment": comment}
@@ -64,11 +63,11 @@ class FakeAccount:
     def _use(self, match: re.Match[str]) -> list[dict[str, Any]]:
         wanted = _unquoted(match[1])
         if wanted not in self.may_act_as:
-            raise ProgrammingError(
+            raise _error(
                 f"SQL access control error: Requested role '{wanted}' is not assigned to the executing user. "
                 "Specify another role to activate.",
-                errno=3013,
-                sqlstate="42501",
+                3013,
+                "42501",
             )
         self.role = wanted
         return []
@@ -109,9 +108,7 @@ class FakeAccount:
     def _show(self, match: re.Match[str]) -> list[dict[str, Any]]:
         kind = re.sub("IES$", "Y", match["kinds"]).removesuffix("S")
         if kind in _INSIDE | {"SCHEMA"} and not self.names("DATABASE"):
-            raise ProgrammingError(
-                "SQL compilation error: Database 'X' does not exist or not authorized.", errno=2003, sqlstate="02000"
-            )
+            raise _error("SQL compilation error: Database 'X' does not exist or not authorized.", 2003, "02000")
         fits = _like(match["pattern"]) if match["pattern"] else re.compile(".*")
         rows = [{"name": name, **row} for (found, name), row in self.objects.items() if found == kind]
         rows = [row for row in rows if fits.fullmatch(row["name"])]
@@ -133,6 +130,14 @@ _FORMS = (
         FakeAccount._show,
     ),
 )
+
+
+def _error(message: str, number: int, state: str) -> Exception:
+    """As the connector raises it."""
+    from snowflake.connector.errors import ProgrammingError
+
+    error: Exception = ProgrammingError(message, errno=number, sqlstate=state)
+    return error
 
 
 def _unquoted(name: str) -> str:

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import requests
-from snowflake.connector import errors
-from snowflake.snowpark.exceptions import SnowparkSQLException
 
 from copperline.errors import SettingsError, SnowflakeError
 from copperline.snowflake.failures import (
@@ -25,6 +23,9 @@ from copperline.snowflake.failures import (
     snowflake_errors,
 )
 from copperline.snowflake.session import connection_to_account
+
+errors = pytest.importorskip("snowflake.connector.errors", reason="the extra snowflake is not installed")
+snowpark = pytest.importorskip("snowflake.snowpark.exceptions", reason="the extra snowflake is not installed")
 
 PASSWORD = "correct horse battery"
 Answer = dict[str, Any] | int | None
@@ -121,7 +122,7 @@ def test_no_server_at_all_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def _sql_error(message: str, errno: int, sqlstate: str) -> errors.ProgrammingError:
+def _sql_error(message: str, errno: int, sqlstate: str) -> Exception:
     return errors.ProgrammingError(
         msg=message, errno=errno, sqlstate=sqlstate, sfqid="01b2c3d4-0000-0001-0000-000000000001"
     )
@@ -178,7 +179,7 @@ def test_every_error_is_one_line_with_a_remedy(error: Exception, expected: str) 
 
 def test_snowpark_wraps_the_connectors_error() -> None:
     inner = _sql_error("SQL access control error:\nInsufficient privileges to operate on table 'T'.", 3001, "42501")
-    error = SnowparkSQLException("(1304): SQL access control error", error_code="1304", conn_error=inner)
+    error = snowpark.SnowparkSQLException("(1304): SQL access control error", error_code="1304", conn_error=inner)
     assert number_of(error) == 3001
     assert lacks_privilege(error)
     assert "may not do this" in str(explained(error))

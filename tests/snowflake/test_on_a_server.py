@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from snowflake.connector import SnowflakeConnection, connect
 
 from copperline.errors import SnowflakeError
 from copperline.snowflake.account import State, current, look, runner
@@ -17,7 +16,9 @@ from copperline.snowflake.session import active_session, close_session, connecti
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.workflows.snowflake_account import objects_of
 
+connector = pytest.importorskip("snowflake.connector", reason="the extra snowflake is not installed")
 NAMES = SnowflakeSettings(database="SETUP_TEST", schema_name="BOARDS")
+Connection = Any  # of the connector
 # fakesnow has no roles, warehouses, pools, integrations, rules and apps.
 TAKEN = ("CREATE DATABASE", "CREATE SCHEMA", "CREATE STAGE", "CREATE TABLE")
 
@@ -29,8 +30,8 @@ def variables(snowflake_server: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def connection(snowflake_server: dict[str, Any]) -> Iterator[SnowflakeConnection]:
-    connection = connect(**snowflake_server)
+def connection(snowflake_server: dict[str, Any]) -> Iterator[Connection]:
+    connection = connector.connect(**snowflake_server)
     yield connection
     connection.close()
 
@@ -39,7 +40,7 @@ def _in_the_schema(objects: tuple[AccountObject, ...]) -> list[AccountObject]:
     return [thing for thing in objects if thing.kind in ("DATABASE", "SCHEMA", "STAGE", "TABLE")]
 
 
-def test_database_schema_stage_and_tables_are_made_and_seen(connection: SnowflakeConnection) -> None:
+def test_database_schema_stage_and_tables_are_made_and_seen(connection: Connection) -> None:
     run = runner(connection)
     objects = objects_of(NAMES)
     statements = [step.statement.sql for step in setup_steps(objects) if step.statement.sql.startswith(TAKEN)]
@@ -57,7 +58,7 @@ def test_database_schema_stage_and_tables_are_made_and_seen(connection: Snowflak
     assert run(f"SELECT board_id FROM {NAMES.in_schema('PCB_METADATA')}") == [{"board_id": "B1"}]
 
 
-def test_what_is_missing_is_missing(connection: SnowflakeConnection) -> None:
+def test_what_is_missing_is_missing(connection: Connection) -> None:
     run = runner(connection)
     elsewhere = NAMES.model_copy(update={"database": "NOT_THERE", "admin_role": current(run, "ROLE")})
     found = look(run, elsewhere, [thing for thing in objects_of(elsewhere) if thing.kind == "DATABASE"])
@@ -65,20 +66,20 @@ def test_what_is_missing_is_missing(connection: SnowflakeConnection) -> None:
 
 
 @pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[SnowflakeConnection]:
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """The connections that were closed. fakesnow does not end sessions, so they do not say so themselves."""
-    close, ended = SnowflakeConnection.close, []
+    close, ended = connector.SnowflakeConnection.close, []
 
-    def recorded(self: SnowflakeConnection, retry: bool = True) -> None:
+    def recorded(self: Connection, retry: bool = True) -> None:
         ended.append(self)
         close(self, retry)
 
-    monkeypatch.setattr(SnowflakeConnection, "close", recorded)
+    monkeypatch.setattr(connector.SnowflakeConnection, "close", recorded)
     return ended
 
 
 @pytest.mark.usefixtures("variables")
-def test_a_connection_from_the_environment_is_closed(closed: list[SnowflakeConnection]) -> None:
+def test_a_connection_from_the_environment_is_closed(closed: list[Connection]) -> None:
     with connection_to_account() as connection:
         assert runner(connection)("SELECT 1 AS one") == [{"one": 1}]
         assert closed == []
@@ -86,7 +87,7 @@ def test_a_connection_from_the_environment_is_closed(closed: list[SnowflakeConne
 
 
 @pytest.mark.usefixtures("variables")
-def test_a_session_of_its_own_is_closed_also_when_its_work_fails(closed: list[SnowflakeConnection]) -> None:
+def test_a_session_of_its_own_is_closed_also_when_its_work_fails(closed: list[Connection]) -> None:
     with pytest.raises(SnowflakeError, match="stopped on purpose"), session_for(NAMES) as session:
         assert session.sql("SELECT 2 AS two").collect()[0]["TWO"] == 2
         assert active_session() is session
@@ -96,7 +97,7 @@ def test_a_session_of_its_own_is_closed_also_when_its_work_fails(closed: list[Sn
 
 
 @pytest.mark.usefixtures("variables")
-def test_the_active_session_is_used_and_stays_open(closed: list[SnowflakeConnection]) -> None:
+def test_the_active_session_is_used_and_stays_open(closed: list[Connection]) -> None:
     with session_for(NAMES) as outer:
         with session_for(NAMES) as inner:
             assert inner is outer

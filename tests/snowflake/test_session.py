@@ -8,6 +8,7 @@ from copperline.errors import SettingsError
 from copperline.snowflake.session import connection_parameters, connection_to_account, used
 from copperline.snowflake_settings import SnowflakeSettings
 
+pytest.importorskip("snowflake.connector", reason="the extra snowflake is not installed")
 LIMITS = {"login_timeout": 60, "network_timeout": 600}
 
 

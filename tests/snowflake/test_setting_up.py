@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from snowflake.connector.errors import OperationalError, ProgrammingError
 
 from copperline.errors import SnowflakeError
-from copperline.snowflake.account import Found, State, look
+from copperline.snowflake.account import Found, State, become_what_sees_most, look
 from copperline.snowflake.objects import AccountObject
-from copperline.snowflake.setting_up import become_what_sees_most, plan_teardown, set_up, tear_down
+from copperline.snowflake.setting_up import plan_teardown, set_up, tear_down
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.workflows.snowflake_account import objects_of
+
+errors = pytest.importorskip("snowflake.connector.errors", reason="the extra snowflake is not installed")
+pytest.importorskip("snowflake.sqlalchemy", reason="the extra snowflake is not installed")
 
 Objects = tuple[AccountObject, ...]
 
@@ -55,7 +57,7 @@ def test_a_second_setup_changes_nothing(account: Any, names: SnowflakeSettings, 
 
 
 def test_an_interrupted_setup_goes_on(account: Any, names: SnowflakeSettings, objects: Objects) -> None:
-    account.refuse["CREATE COMPUTE POOL"] = OperationalError("Connection aborted", errno=250003)
+    account.refuse["CREATE COMPUTE POOL"] = errors.OperationalError("Connection aborted", errno=250003)
     with pytest.raises(SnowflakeError, match=r"compute pool PCB_CV_COMPUTEPOOL: .*start again"):
         set_up(account, names, objects, _ignore)
     half = _look(account, names, objects)
@@ -153,7 +155,7 @@ def test_without_the_administrators_role_the_grant_is_named(
 def test_a_missing_privilege_is_told_with_the_grant_that_gives_it(
     account: Any, names: SnowflakeSettings, objects: Objects, statement: str, said: str, remedy: str
 ) -> None:
-    account.refuse[statement] = ProgrammingError(said, errno=3001, sqlstate="42501")
+    account.refuse[statement] = errors.ProgrammingError(said, errno=3001, sqlstate="42501")
     with pytest.raises(SnowflakeError) as refusal:
         set_up(account, names, objects, _ignore)
     text = str(refusal.value)
@@ -179,7 +181,7 @@ def test_teardown_removes_what_setup_made_and_nothing_else(
 
 def test_an_interrupted_teardown_goes_on(account: Any, names: SnowflakeSettings, objects: Objects) -> None:
     set_up(account, names, objects, _ignore)
-    account.refuse["DROP DATABASE"] = OperationalError("Connection aborted", errno=250003)
+    account.refuse["DROP DATABASE"] = errors.OperationalError("Connection aborted", errno=250003)
     with pytest.raises(SnowflakeError, match="database PCB_CV: "):
         tear_down(account, names, plan_teardown(account, names, objects), _ignore)
     half = _look(account, names, objects)
@@ -213,7 +215,7 @@ def test_a_teardown_of_nothing_removes_nothing(account: Any, names: SnowflakeSet
 
 
 def test_what_settings_leave_out_is_not_made_but_still_removed(account: Any, objects: Objects) -> None:
-    bare = SnowflakeSettings(allowed_hosts=(), credit_quota=0, tag=None)
+    bare = SnowflakeSettings(allowed_hosts=(), credit_quota=0, tag="")
     set_up(account, bare, objects_of(bare), _ignore)
     for kind in ("NETWORK RULE", "EXTERNAL ACCESS INTEGRATION", "API INTEGRATION", "GIT REPOSITORY", "TAG"):
         assert account.names(kind) == set(), kind
@@ -237,9 +239,21 @@ def test_a_lesser_role_is_told_what_it_cannot_see(account: Any, names: Snowflake
     assert become_what_sees_most(account, names) == "ACCOUNTADMIN"
 
 
+def test_what_may_not_be_listed_is_not_visible(account: Any, names: SnowflakeSettings, objects: Objects) -> None:
+    account.role = "ACCOUNTADMIN"
+    account.refuse["SHOW RESOURCE MONITORS"] = errors.ProgrammingError("Insufficient privileges", errno=3001)
+    assert _states(look(account, names, objects))["resource monitor PCB_CV_MONITOR"] is State.HIDDEN
+
+
+def test_a_cut_connection_is_no_missing_role(account: Any, names: SnowflakeSettings) -> None:
+    account.refuse["USE ROLE"] = errors.OperationalError("Connection aborted", errno=250003)
+    with pytest.raises(SnowflakeError, match="cannot be reached"):
+        become_what_sees_most(account, names)
+
+
 def test_a_cut_connection_is_no_missing_object(account: Any, names: SnowflakeSettings, objects: Objects) -> None:
     account.role = "ACCOUNTADMIN"
-    account.refuse["SHOW WAREHOUSES"] = OperationalError("Connection aborted", errno=250003)
+    account.refuse["SHOW WAREHOUSES"] = errors.OperationalError("Connection aborted", errno=250003)
     with pytest.raises(SnowflakeError, match="cannot be reached"):
         look(account, names, objects)
 

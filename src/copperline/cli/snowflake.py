@@ -46,12 +46,15 @@ def setup(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
         before = set_up(runner(connection), names, objects, report)
     wanted = [one for one in before if one.about.maker == "setup" and one.about.wanted]
     made = [one for one in wanted if one.state is not State.THERE]
+    kept = [one for one in wanted if one.state is State.THERE]
+    extra = _not_asked_for(before)
     if json_:
-        print_json({"made": [_named(one) for one in made], "kept": [_named(one) for one in wanted if one not in made]})
+        lists = {"made": made, "kept": kept, "not_asked_for": extra}
+        print_json({name: [_named(one) for one in found] for name, found in lists.items()})
         return
     say(
-        f"Made {_counted(len(made), 'object')}; {len(wanted) - len(made)} were there. Database {names.database}, "
-        f"role {names.role}.",
+        f"Made {_counted(len(made), 'object')}; {len(kept)} were there. Database {names.database}, role {names.role}.",
+        *_about_extra(extra),
         "Next: copperline snowflake deploy",
     )
 
@@ -59,9 +62,8 @@ def setup(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
 @snowflake.command()
 def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
     """Show which of the objects are there, missing, or of someone else."""
-    from copperline.snowflake.account import State, look, runner
+    from copperline.snowflake.account import State, become_what_sees_most, look, runner
     from copperline.snowflake.session import connection_to_account
-    from copperline.snowflake.setting_up import become_what_sees_most
     from copperline.workflows.snowflake_account import objects_of
 
     names = settings_for(None).snowflake
@@ -83,7 +85,11 @@ def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
         ("kind", "name", "state", "owner", "made by"),
         [(one.about.kind.lower(), one.about.name, one.state, one.owner or "", one.about.maker) for one in shown],
     )
-    say(", ".join(f"{count} {state}" for state, count in counts.items() if count) + ".", f"Next: {_next(shown)}")
+    say(
+        ", ".join(f"{count} {state}" for state, count in counts.items() if count) + ".",
+        *_about_extra(_not_asked_for(shown)),
+        f"Next: {_next(shown)}",
+    )
 
 
 @snowflake.command()
@@ -126,6 +132,17 @@ def teardown(
         + (f" Left what is of others: {', '.join(str(one.about) for one in kept)}." if kept else ""),
         "Next: copperline snowflake status",
     )
+
+
+def _not_asked_for(found: Sequence[Found]) -> list[Found]:
+    """What earlier settings asked for: setup does not remove it."""
+    from copperline.snowflake.account import State
+
+    return [one for one in found if one.state is State.THERE and not one.about.wanted]
+
+
+def _about_extra(extra: Sequence[Found]) -> list[str]:
+    return [f"The settings do not ask for {one.about} any more: {one.about.drop};" for one in extra]
 
 
 def _next(shown: Sequence[Found]) -> str:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from copperline.errors import SnowflakeError
-from copperline.snowflake.failures import denies_role, explained, is_missing, is_of_snowflake, snowflake_errors
+from copperline.snowflake.failures import (
+    denies_role,
+    explained,
+    is_missing,
+    is_of_snowflake,
+    lacks_privilege,
+    snowflake_errors,
+)
 from copperline.snowflake.marks import is_marked
 from copperline.snowflake.objects import AccountObject, Voucher
 from copperline.snowflake_settings import SnowflakeSettings, quoted
@@ -51,8 +58,8 @@ def runner(connection: SnowflakeConnection) -> Run:
     return run
 
 
-def become(run: Run, role: str) -> None:
-    """Takes on a role. Raises SnowflakeError with the GRANT that gives it."""
+def may_become(run: Run, role: str) -> bool:
+    """Takes on a role; False if the user may not, or it is not there."""
     try:
         run(f"USE ROLE {quoted(role)}")
     except Exception as error:
@@ -60,18 +67,33 @@ def become(run: Run, role: str) -> None:
             raise
         if not denies_role(error):
             raise explained(error, f"role {role}") from error
-        with snowflake_errors(f"role {role}"):
-            user = current(run, "USER")
+        return False
+    return True
+
+
+def become(run: Run, role: str) -> None:
+    """Takes on a role. Raises SnowflakeError with the GRANT that gives it."""
+    if not may_become(run, role):
+        user = current(run, "USER")
         raise SnowflakeError(
             f"expected that {user} may act as this role, found that it is not granted, or not there",
             where=f"role {role}",
             fix=f"have it granted (GRANT ROLE {quoted(role)} TO USER {quoted(user)}), or name another in [snowflake]",
-        ) from error
+        )
 
 
-def current(run: Run, what: str) -> str:
-    """The session's USER or ROLE; an empty text if there is none."""
-    row = run(f"SELECT CURRENT_{what}()")[0]
+def become_what_sees_most(run: Run, names: SnowflakeSettings) -> str:
+    """Takes on the administrator's role, else that which works with the objects, else keeps its own; gives its name."""
+    for role in (names.admin_role, names.role):
+        if may_become(run, role):
+            return role
+    return current(run, "ROLE") or "no role"
+
+
+def current(run: Run, what: Literal["USER", "ROLE"]) -> str:
+    """The session's user or role; an empty text if there is none."""
+    with snowflake_errors("Snowflake"):
+        row = run(f"SELECT CURRENT_{what}()")[0]
     return str(next(iter(row.values())) or "")
 
 
@@ -153,7 +175,7 @@ class _Shown:
             try:
                 self._rows[sql] = self._run(sql)
             except Exception as error:
-                if not is_of_snowflake(error) or not is_missing(error):
+                if not is_of_snowflake(error) or not (is_missing(error) or lacks_privilege(error)):
                     raise
                 self._rows[sql] = None
         return self._rows[sql]

@@ -162,7 +162,7 @@ def schema(names: SnowflakeSettings) -> AccountObject:
 
 def tag(names: SnowflakeSettings) -> tuple[AccountObject, ...]:
     """What costs are found by; nothing, where the settings have none."""
-    if names.tag is None:
+    if not names.tag:
         return ()
     own = names.in_schema(names.tag)
     one = AccountObject(
@@ -218,7 +218,7 @@ def warehouse(names: SnowflakeSettings) -> AccountObject:
 
 def set_tag(names: SnowflakeSettings, kind: str, full_name: str) -> tuple[Statement, ...]:
     """Puts the tag on what costs credits; nothing, where there is none."""
-    if names.tag is None:
+    if not names.tag:
         return ()
     own = names.in_schema(names.tag)
     sql = f"ALTER {kind} {full_name} SET TAG {own} = 'copperline'"

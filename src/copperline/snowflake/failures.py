@@ -45,10 +45,8 @@ def is_of_snowflake(error: BaseException) -> bool:
 
 def explained(error: BaseException, where: str | None = None) -> SnowflakeError:
     """What happened and what to do, without a password or token."""
-    words = _words(error)
-    said = _SAID.get(number_of(error)) or (_NO_PRIVILEGE if lacks_privilege(error) else None)
-    said = said or _said_in(words) or _said_by_kind(error) or _OTHER
-    return SnowflakeError(said.problem.format(words=words), where=where, fix=said.fix)
+    said = _said(error)
+    return SnowflakeError(said.problem.format(words=words_of(error)), where=where, fix=said.fix)
 
 
 def number_of(error: BaseException) -> int:
@@ -67,18 +65,18 @@ def lacks_privilege(error: BaseException) -> bool:
     return (
         number_of(error) == _PRIVILEGE
         or _PRIVILEGE_STATE in states
-        or "insufficient privileges" in _words(error).lower()
+        or "insufficient privileges" in words_of(error).lower()
     )
 
 
 def is_missing(error: BaseException) -> bool:
     """Whether the object is not there, or is hidden from the role, which Snowflake does not tell apart."""
-    return number_of(error) in _MISSING or "does not exist or not authorized" in _words(error).lower()
+    return number_of(error) in _MISSING or "does not exist or not authorized" in words_of(error).lower()
 
 
 def denies_role(error: BaseException) -> bool:
     """Whether the user may not act as the role, or it is not there."""
-    return explained(error).fix in (_NOT_YOUR_ROLE.fix, _NO_OBJECT.fix, _NO_PRIVILEGE.fix)
+    return _said(error) in (_NOT_YOUR_ROLE, _NO_OBJECT, _NO_PRIVILEGE)
 
 
 class _Said(NamedTuple):
@@ -236,6 +234,11 @@ _KINDS: dict[str, _Said] = {
 }
 
 
+def _said(error: BaseException) -> _Said:
+    numbered = _SAID.get(number_of(error)) or (_NO_PRIVILEGE if lacks_privilege(error) else None)
+    return numbered or _said_in(words_of(error)) or _said_by_kind(error) or _OTHER
+
+
 def _said_in(words: str) -> _Said | None:
     return next((said for pattern, said in _WORDS if re.search(pattern, words, re.IGNORECASE)), None)
 
@@ -260,7 +263,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             pending += [*inner, candidate.__cause__]
 
 
-def _words(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
     """The library's own words in one line, without number, query id, and what is secret."""
     text = next(
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copperline.snowflake.account_level import set_tag
 from copperline.snowflake.marks import comment
-from copperline.snowflake.objects import AccountObject, Statement, grant
+from copperline.snowflake.objects import AccountObject, Statement, grant, owns
 from copperline.snowflake.sql import like, literal
 from copperline.snowflake_settings import SnowflakeSettings, quoted
 
@@ -28,6 +28,11 @@ def network_rule(names: SnowflakeSettings) -> AccountObject:
                 f"  COMMENT = {comment('hosts that notebook and training may reach')}",
                 "these hosts and no others; the role that trains does not own the rule, so it cannot widen it",
                 f"CREATE NETWORK RULE ON SCHEMA {names.schema_in_sql}",
+            ),
+            Statement(
+                f"ALTER NETWORK RULE {rule} SET VALUE_LIST = ({hosts})",
+                "a rule that was there before follows the settings",
+                owns("NETWORK RULE", rule),
             ),
         ),
         drop=f"DROP NETWORK RULE IF EXISTS {rule}",

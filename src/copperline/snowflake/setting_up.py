@@ -10,13 +10,12 @@ from copperline.snowflake.account import (
     Run,
     State,
     become,
-    current,
     look,
     require_family,
     require_ours,
     strangers,
 )
-from copperline.snowflake.failures import explained, is_missing, is_of_snowflake, lacks_privilege
+from copperline.snowflake.failures import explained, is_missing, is_of_snowflake, lacks_privilege, words_of
 from copperline.snowflake.objects import AccountObject
 from copperline.snowflake.script import Step, setup_steps, teardown_steps
 from copperline.snowflake_settings import SnowflakeSettings, quoted
@@ -47,17 +46,6 @@ def set_up(run: Run, names: SnowflakeSettings, objects: Sequence[AccountObject],
         require_family(run, names)
     _run_all(run, setup_steps(objects), report)
     return before
-
-
-def become_what_sees_most(run: Run, names: SnowflakeSettings) -> str:
-    """Takes on the administrator's role, else that which works with the objects, else keeps its own; gives its name."""
-    for role in (names.admin_role, names.role):
-        try:
-            become(run, role)
-        except SnowflakeError:
-            continue
-        return role
-    return current(run, "ROLE") or "no role"
 
 
 def plan_teardown(run: Run, names: SnowflakeSettings, objects: Sequence[AccountObject]) -> list[Found]:
@@ -105,19 +93,14 @@ def _run_all(run: Run, steps: Sequence[Step], report: Report) -> None:
 def refused(step: Step, error: BaseException) -> SnowflakeError:
     """Which object, what for, and, where a privilege is missing, the GRANT that gives it."""
     where = f"role {step.role}" if step.about is None else str(step.about)
-    told = explained(error)
     if not (lacks_privilege(error) or is_missing(error)):
+        told = explained(error)
         return SnowflakeError(f"{told.problem} (for this: {step.statement.why})", where=where, fix=told.fix)
     return SnowflakeError(
-        f"{step.role} may not do this: {step.statement.why} ({_words(told)})",
+        f"{step.role} may not do this: {step.statement.why} ({words_of(error)})",
         where=where,
         fix=f"{_remedy(step)}; then start again, it goes on where it was",
     )
-
-
-def _words(told: SnowflakeError) -> str:
-    """Snowflake's own, which the table puts in brackets."""
-    return told.problem.partition("(")[2].removesuffix(")") or told.problem
 
 
 def _remedy(step: Step) -> str:

@@ -76,6 +76,9 @@ CREATE NETWORK RULE IF NOT EXISTS "PCB_CV"."PUBLIC"."PCB_CV_EGRESS"
   VALUE_LIST = ('pypi.org:443', 'files.pythonhosted.org:443', 'github.com:443', 'codeload.github.com:443')
   COMMENT = 'Made by Copperline: hosts that notebook and training may reach';
 
+-- a rule that was there before follows the settings
+ALTER NETWORK RULE "PCB_CV"."PUBLIC"."PCB_CV_EGRESS" SET VALUE_LIST = ('pypi.org:443', 'files.pythonhosted.org:443', 'github.com:443', 'codeload.github.com:443');
+
 -- lets code that names it reach the hosts of the rule
 CREATE EXTERNAL ACCESS INTEGRATION IF NOT EXISTS "PCB_CV_EXTERNAL_ACCESS"
   ALLOWED_NETWORK_RULES = ("PCB_CV"."PUBLIC"."PCB_CV_EGRESS")
