@@ -10,6 +10,7 @@ import typer
 from copperline.cli.options import JsonOption, WorkspaceOption, print_json, say, settings_for
 
 if TYPE_CHECKING:
+    from copperline.settings import Settings
     from copperline.workflows.snowflake_deployment import Deployment, Part
 
 _PARTS = ("data", "model", "notebook", "app")
@@ -36,6 +37,9 @@ def deploy(
                      "send nothing."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show files and SQL, and do nothing.")] = False,
+    releases: Annotated[
+        bool, typer.Option("--releases", help="Show what is on the stage, half-sent too, and which of it runs.")
+    ] = False,
     workspace: WorkspaceOption = None,
     json_: JsonOption = False,
 ) -> None:  # fmt: skip
@@ -44,6 +48,9 @@ def deploy(
     from copperline.workflows.snowflake_deployment import planned, write_project
 
     settings = settings_for(workspace)
+    if releases:
+        _show_releases(settings, json_)
+        return
     deployment = planned(settings, _chosen(only), data=data, model=model, notebook=notebook)
     if dry_run:
         _show(deployment, json_)
@@ -111,3 +118,31 @@ def _show(deployment: Deployment, json_: bool) -> None:
         say(f"-- {file['sha256']} {file['bytes']:>10,} bytes  {file['path']}")
     for why, statement in statements:
         say(f"-- {why}", f"{statement};")
+
+
+def _show_releases(settings: Settings, json_: bool) -> None:
+    from dataclasses import asdict
+
+    from copperline.cli.options import print_table
+    from copperline.snowflake.session import session_for
+    from copperline.workflows.snowflake_deployment.deployed_releases import deployed_releases
+
+    with session_for(settings.snowflake) as session:
+        found = deployed_releases(session, settings.snowflake)
+    if json_:
+        print_json({"releases": [asdict(release) for release in found]})
+        return
+    print_table(
+        f"On the stage {settings.snowflake.stage}",
+        ("of", "release", "files", "bytes", "state"),
+        [(r.kind, r.name, r.files, f"{r.size:,}", _state(r.complete, r.runs)) for r in found],
+    )
+    half = [release for release in found if not release.complete]
+    if half:
+        say("Next: copperline snowflake deploy, which sends what is missing")
+    else:
+        say("Next: copperline snowflake status" if found else "Next: copperline snowflake deploy")
+
+
+def _state(complete: bool, runs: bool) -> str:
+    return "half-sent" if not complete else "in use" if runs else "not in use"

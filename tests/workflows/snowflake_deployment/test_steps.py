@@ -13,9 +13,9 @@ from snowflake.connector.errors import OperationalError
 from copperline.errors import SnowflakeError, StageError
 from copperline.settings import Settings
 from copperline.snowflake_settings import SnowflakeSettings
-from copperline.stage import StagePath
-from copperline.stage.folders import MANIFEST, folder_states
+from copperline.stage.folders import MANIFEST
 from copperline.workflows.snowflake_deployment.app_folder import app_release
+from copperline.workflows.snowflake_deployment.deployed_releases import DeployedRelease, deployed_releases
 from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.release import Release
 from copperline.workflows.snowflake_deployment.steps import install_app, install_notebook
@@ -153,11 +153,22 @@ def test_a_cut_while_sending_leaves_no_app_and_shows_and_the_next_run_sends_the_
         install_app(account, NAMES, app)
     assert account.objects == {}
     account.__dict__["file"] = whole
-    place = StagePath(NAMES.database, NAMES.schema_name, NAMES.stage, app.folder)
-    assert [state.complete for state in folder_states(account, place)] == [False]
+    [half] = deployed_releases(account, NAMES)
+    assert (half.kind, half.name, half.complete, half.runs) == ("app", app.name, False, False)
     install_app(account, NAMES, app)
     assert without_manifest(account.objects[APP].files) == dict(app.files)
-    assert [state.complete for state in folder_states(account, place)] == [True]
+    assert deployed_releases(account, NAMES) == [
+        DeployedRelease("app", app.name, True, len(app.files), app.nbytes, True)
+    ]
+
+
+def test_releases_on_the_stage_say_which_of_them_runs(account: Any, app: Release, notebook: Release) -> None:
+    assert deployed_releases(account, NAMES) == []
+    install_app(account, NAMES, app)
+    install_app(account, NAMES, other(app))
+    install_notebook(account, NAMES, notebook, "n.ipynb")
+    runs = {(release.kind, release.name): release.runs for release in deployed_releases(account, NAMES)}
+    assert runs == {("app", app.name): False, ("app", other(app).name): True, ("notebook", notebook.name): True}
 
 
 def test_an_app_of_somebody_else_is_left_alone(account: Any, app: Release) -> None:

@@ -21,7 +21,7 @@ MAIN_FILE = "streamlit_app.py"
 EXTRAS = ("dashboard", "snowflake")
 TAXONOMY_FILE = "taxonomy.toml"
 # Only what is there until the container ends: nothing is kept in it.
-WORKSPACE = "/tmp/copperline-workspace"
+WORKSPACE = "/var/tmp/copperline"
 # The pages are built on what these two do: the app gets the versions that are installed here.
 _PINNED = ("streamlit", "plotly")
 # Settings that the pages use, and that mean the same wherever the app runs.
@@ -78,7 +78,7 @@ def settings_text(settings: Settings, *, visitors: bool = True) -> str:
     With `visitors`, it is Snowflake who signs them in, and the settings say who of them reviews.
 
     >>> print(settings_text(Settings(dashboard_reviewers=("ANN",))), end="")
-    workspace = "/tmp/copperline-workspace"
+    workspace = "/var/tmp/copperline"
     warehouse_url = "snowflake://"
     registry_uri = "snowflake"
     dashboard_sign_in = "snowflake"

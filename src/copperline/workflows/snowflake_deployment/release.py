@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+Kind = Literal["app", "notebook"]
 _DIGITS = 12
 
 
@@ -17,11 +19,11 @@ class Release:
     """A folder's files.
 
     Attributes:
-        kind: `app` or `notebook`: the folder on the stage that the release's own folder is in.
+        kind: what it is of, and the folder on the stage that its own folder is in.
         files: path in the folder, with slashes -> bytes.
     """
 
-    kind: str
+    kind: Kind
     files: Mapping[str, bytes]
 
     @cached_property
