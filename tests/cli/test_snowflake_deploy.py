@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("streamlit")
 pytest.importorskip("snowflake.snowpark")
 
-from copperline.workflows.snowflake_deployment import Deployed
+from copperline.cli import snowflake_deploy
+from copperline.workflows.snowflake_deployment import PARTS, Deployed
 from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 
 Run = Callable[..., Any]
@@ -38,6 +39,11 @@ def test_a_dry_run_needs_no_account_and_shows_files_and_sql(copperline: Run) -> 
     assert "@MODEL_STAGE/notebook/" in wheel
     # All that is no SQL is a comment.
     assert all(line.startswith(("--", "CREATE", "  ", "ALTER", "GRANT")) for line in ran.out.splitlines())
+
+
+def test_the_help_names_all_parts(copperline: Run) -> None:
+    assert set(snowflake_deploy._PARTS) == set(PARTS)
+    assert "data, model, notebook, app" in copperline("snowflake", "deploy", "--help").out
 
 
 def test_a_dry_run_for_machines(copperline: Run) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from copperline.snowflake.apps import PACKAGES, STREAMLIT_RUNTIME
 from copperline.snowflake.marks import comment
 from copperline.snowflake.sql import literal
-from copperline.snowflake_settings import SnowflakeSettings
+from copperline.snowflake_settings import SnowflakeSettings, quoted
 
 _RELEASE = re.compile(r", release ([0-9a-f]{12})$")
 
@@ -49,6 +50,17 @@ def copy_into_live(names: SnowflakeSettings, live: str, folder: str, files: Iter
         f"COPY FILES INTO {literal(live.rstrip('/') + '/')}\n"
         f"  FROM {literal(f'@{names.in_schema(names.stage)}/{folder}/')}\n"
         f"  FILES = ({', '.join(map(literal, files))})"
+    )
+
+
+def fit_streamlit(names: SnowflakeSettings) -> str:
+    """Has an app that is there run where the settings say, with its packages; those may have changed since."""
+    return (
+        f"ALTER STREAMLIT {names.in_schema(names.streamlit)} SET\n"
+        f"  QUERY_WAREHOUSE = {quoted(names.warehouse)}\n"
+        f"  RUNTIME_NAME = {literal(STREAMLIT_RUNTIME)}\n"
+        f"  COMPUTE_POOL = {quoted(names.streamlit_pool)}\n"
+        f"  ARTIFACT_REPOSITORIES = ({PACKAGES})"
     )
 
 

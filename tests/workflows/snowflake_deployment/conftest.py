@@ -30,6 +30,7 @@ class Object:
     files: dict[str, bytes]
     live: bool = False
     starts: int = 1
+    pool: str = "as it was made"
 
 
 @dataclass
@@ -120,6 +121,9 @@ class Account:
         for name in re.findall(_TEXT, found["files"]):
             self.objects["PCB_DEFECT_DETECTION_APP"].files[name] = staged[name]
 
+    def _fit(self, found: re.Match[str]) -> None:
+        self.of(found["name"]).pool = found["pool"]
+
     def _restart(self, found: re.Match[str]) -> None:
         self.objects[found["name"]].starts += 1
 
@@ -146,6 +150,11 @@ _ANSWERS: tuple[tuple[str, Callable[[Account, re.Match[str]], Any]], ...] = (
     ),
     (rf"ALTER (?:STREAMLIT|NOTEBOOK) {_NAME} ADD LIVE VERSION FROM LAST", Account._live),
     (rf"ALTER (?:STREAMLIT|NOTEBOOK) {_NAME} SET COMMENT = '(?P<comment>[^']*)'", Account._comment),
+    (
+        rf"ALTER STREAMLIT {_NAME} SET\n  QUERY_WAREHOUSE = \"\w+\"\n  RUNTIME_NAME = '[\w$]+'\n"
+        r"  COMPUTE_POOL = \"(?P<pool>\w+)\"\n  ARTIFACT_REPOSITORIES = \([\w.]+\)",
+        Account._fit,
+    ),
     (rf"ALTER NOTEBOOK {_NAME} SET EXTERNAL_ACCESS_INTEGRATIONS = \(\"\w+\"\)", Account._nothing),
     (rf"COPY FILES INTO '(?P<live>[^']+)'\n  {_FROM}\n  FILES = \((?P<files>.*)\)", Account._copy),
     (rf"CALL SYSTEM\$RESTART_STREAMLIT\('{_NAME}'\)", Account._restart),

@@ -82,6 +82,7 @@ def test_a_later_release_replaces_the_files_starts_the_app_again_and_keeps_its_g
     assert made.starts == 2
     assert made.comment.endswith(later.name)
     assert not [s for s in account.statements if "REPLACE" in s or s.startswith("DROP")]
+    assert made.pool == NAMES.streamlit_pool
     # And back: the former release is still on the stage.
     back = install_app(account, NAMES, app)
     assert (back.changed, back.sent_files) == (True, 0)
@@ -103,7 +104,7 @@ def test_whatever_statement_the_network_is_cut_at_the_next_run_finishes(account:
     assert done.sent_files == 0
 
 
-@pytest.mark.parametrize("cut", ["COPY FILES", "RESTART", "SET COMMENT"])
+@pytest.mark.parametrize("cut", ["QUERY_WAREHOUSE", "COPY FILES", "RESTART", "SET COMMENT"])
 def test_an_update_that_was_cut_is_done_again_until_the_new_code_runs(account: Any, app: Release, cut: str) -> None:
     install_app(account, NAMES, app)
     later = other(app)

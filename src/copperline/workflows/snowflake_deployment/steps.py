@@ -23,6 +23,7 @@ from copperline.snowflake.releases import (
     copy_into_live,
     describe_notebook,
     describe_streamlit,
+    fit_streamlit,
     mark_notebook,
     mark_streamlit,
     release_of,
@@ -192,5 +193,6 @@ def _update(session: Session, names: SnowflakeSettings, release: Release) -> Non
             where=names.streamlit,
             fix="open the app once as its owner, and deploy again",
         )
+    run(session, fit_streamlit(names), names.streamlit)
     run(session, copy_into_live(names, str(live), release.folder, release.sha256), names.streamlit)
     run(session, restart_streamlit(names), names.streamlit)
