@@ -50,11 +50,13 @@ def load(engine: Engine, table: Any, given_rows: list[dict[str, Any]]) -> None:
 
 # No zero byte, which PostgreSQL takes neither, and no half of a pair, which is no character.
 any_text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
-odd_text = st.sampled_from(["", " ", "\\N", "NULL", "=", "'", '"', '""', ",", "\n", "\r\n", "\\", "\\n", "%", "%s", "é\u2028😀"])
+odd_text = st.sampled_from(
+    ["", " ", "\\N", "NULL", "=", "'", '"', '""', ",", "\n", "\r\n", "\\", "\\n", "%", "%s", "é\u2028😀"]
+)
 texts = st.one_of(any_text, odd_text)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -102,7 +104,10 @@ def test_inspections_are_loaded_once(account: Engine, inspection: Make, few_are_
     event.listen(account, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement[:12]))
     assert write_inspections(account, [*records, other], boards_per_transaction=9) == 3
     assert statements.count("COPY INTO co") == 2
-    assert not any(statement.startswith("INSERT INTO defect_logs (inference_id, board_id, inference_timestamp") for statement in statements)
+    assert not any(
+        statement.startswith("INSERT INTO defect_logs (inference_id, board_id, inference_timestamp")
+        for statement in statements
+    )
     before = rows(account, inspections), rows(account, defect_logs)
     assert write_inspections(account, [other, *records[1:], inspection("B3")], boards_per_transaction=9) == 1
     after = rows(account, inspections), rows(account, defect_logs)
@@ -115,9 +120,7 @@ def test_inspections_are_loaded_once(account: Engine, inspection: Make, few_are_
 
 
 @pytest.mark.parametrize("cut_at", ["PUT", "COPY INTO", "INSERT INTO defect_logs", "INSERT INTO inspections", "MERGE"])
-def test_a_load_that_is_cut_leaves_nothing(
-    account: Engine, inspection: Make, few_are_many: None, cut_at: str
-) -> None:
+def test_a_load_that_is_cut_leaves_nothing(account: Engine, inspection: Make, few_are_many: None, cut_at: str) -> None:
     def cut(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith(cut_at):
             raise ConnectionResetError("the network was cut")

@@ -18,6 +18,7 @@ from copperline.warehouse.boards import (
     list_boards,
     trace_board,
 )
+from copperline.warehouse.copying import Copied, copy_warehouse
 from copperline.warehouse.engine import open_warehouse, open_warehouse_of, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.golden_references import (
@@ -112,6 +113,7 @@ __all__ = [
     "BoardRow",
     "BoardTold",
     "BoardTrace",
+    "Copied",
     "DefectCounts",
     "DetectionRow",
     "DispositionRow",
@@ -144,6 +146,7 @@ __all__ = [
     "boards_of_two_models",
     "boards_query",
     "clock_ahead",
+    "copy_warehouse",
     "count_boards",
     "count_defects",
     "count_values",

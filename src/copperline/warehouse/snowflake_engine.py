@@ -128,6 +128,7 @@ def _over_session(session: Session, where: Place, timeout_s: float) -> Engine:
     engine = create_engine(
         url,
         creator=lambda: _Borrowed(session.connection),
+        paramstyle="qmark",  # how Snowpark sets up its connections
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
