@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COPPERLINE_", toml_file=TOML_FILE, extra="forbid", frozen=True)
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
-    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
+    warehouse_url: str | None = Field(
+        None, description="SQLAlchemy URL, or snowflake://; default: SQLite in the workspace"
+    )
     registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
     stage_clock_tolerance_s: float = Field(

@@ -38,6 +38,7 @@ from copperline.warehouse.inspection_list import (
     list_inspections,
     read_inspections,
 )
+from copperline.warehouse.labeled_boards import read_labeled_boards
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.line_results import (
     BoardTold,
@@ -185,6 +186,7 @@ __all__ = [
     "plant_counts",
     "queue_query",
     "read_inspections",
+    "read_labeled_boards",
     "read_transaction",
     "rebuild_derived",
     "record_disposition",
