@@ -49,6 +49,7 @@ def left(engine: Engine) -> tuple[int, int]:
         return int(counts[0]), int(counts[1])
 
 
+@pytest.mark.on_snowflake
 def test_claims_are_in_order_of_time_and_nobody_elses(any_engine: Engine) -> None:
     tell(any_engine, 5)
     later = NOON + timedelta(minutes=1)
@@ -86,6 +87,7 @@ def test_released_ones_are_due_as_they_were(any_engine: Engine) -> None:
     assert (ids(again), [claim.attempt for claim in again]) == (["E0001", "E0002"], [1, 1])
 
 
+@pytest.mark.on_snowflake
 def test_a_failed_try_waits_longer_each_time_and_is_given_up_in_the_end(any_engine: Engine) -> None:
     tell(any_engine, 1)
     now, waits = NOON, []
