@@ -23,7 +23,7 @@ def deploy(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Labelled boards for PCB_LABELED_DATA: DeepPCB, YOLO or COCO layout."),
+        typer.Option("--data", help="Labelled boards for PCB_LABELED_DATA: a folder, or a name in the workspace."),
     ] = None,
     model: Annotated[
         str | None,

@@ -110,6 +110,13 @@ def test_data_and_its_part_belong_together(ready: Settings, drawn: Path) -> None
         planned(ready, ("data",))
 
 
+def test_boards_can_be_named_as_they_are_in_the_workspace(ready: Settings, drawn: Path) -> None:
+    shutil.copytree(drawn, ready.workspace / "datasets" / "july")
+    boards = planned(ready, ("data",), data=Path("july")).boards
+    assert boards is not None
+    assert len(boards) == 6
+
+
 def test_the_parts_before_a_refusal_stay(account: Any, ready: Settings, tmp_path: Path) -> None:
     account.refuse = ("CREATE STREAMLIT", "Insufficient privileges to operate on schema 'PUBLIC'.")
     deployment = planned(ready, ("notebook", "app"), notebook=tmp_path / "n.ipynb")

@@ -23,6 +23,7 @@ from copperline.workflows.snowflake_deployment.notebook_folder import NOTEBOOK_E
 from copperline.workflows.snowflake_deployment.own_wheel import own_wheel
 from copperline.workflows.snowflake_deployment.parts import PARTS, Deployed, Part
 from copperline.workflows.snowflake_deployment.release import Release
+from copperline.workspace import Workspace
 
 if TYPE_CHECKING:
     from snowflake.snowpark import Session
@@ -67,7 +68,7 @@ def planned(
     Args:
         settings: of this machine.
         parts: of PARTS; the data only if there are any.
-        data: a data set in DeepPCB's, YOLO's or COCO's layout.
+        data: a data set in DeepPCB's, YOLO's or COCO's layout, or the name of one in the workspace.
         model: default: the champion, else the shipped model that stands in for it.
         notebook: an .ipynb; default: the one that belongs to this Copperline.
 
@@ -85,7 +86,7 @@ def planned(
     file = notebook_file(notebook) if "notebook" in parts else None
     return Deployment(
         settings,
-        boards=None if data is None else open_dataset(data)[0],
+        boards=None if data is None else open_dataset(Workspace(settings).dataset(data))[0],
         model=(model or _champion(settings)) if "model" in parts else None,
         notebook=None if wheel is None or file is None else notebook_release(settings, wheel, file),
         notebook_file="" if file is None else file.name,
