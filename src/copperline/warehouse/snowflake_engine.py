@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from copperline.errors import WarehouseError
@@ -37,6 +37,7 @@ _LOCK_S = "copperline_lock_s"
 # More than 20 statements wait for the same lock: Snowflake turns further ones away.
 _TOO_MANY_WAIT = 625
 _TRY_AGAIN_S = 0.1
+_ONE_MORE = f"UPDATE {write_lock.name} SET writes = writes + 1"  # noqa: S608  a name of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,19 @@ def session_engine(session: Session, timeout_s: float = 30.0) -> Engine:
 
 def lock(connection: Connection) -> None:
     """Waits until no other writer is under way, for as long as `open_warehouse` was told, and keeps others out."""
-    deadline = time.monotonic() + connection.get_execution_options().get(_LOCK_S, 0.0)
-    one_more = update(write_lock).values(writes=write_lock.c.writes + 1)
+    from snowflake.connector.errors import Error
+
+    limit_s = connection.get_execution_options().get(_LOCK_S, 0.0)
+    deadline = time.monotonic() + limit_s
     while True:
         try:
-            connection.execute(one_more)
+            # By the driver, which can set a limit to one statement: Snowflake's own is half a day.
+            driver: Any = connection.connection
+            with closing(driver.cursor()) as cursor:
+                cursor.execute(_ONE_MORE, timeout=max(1, int(limit_s)))
             return
-        except DBAPIError as error:
-            if getattr(error.orig, "errno", None) != _TOO_MANY_WAIT or time.monotonic() > deadline:
+        except Error as error:
+            if error.errno != _TOO_MANY_WAIT or time.monotonic() > deadline:
                 raise
         connection.exec_driver_sql("ROLLBACK")
         time.sleep(_TRY_AGAIN_S)
@@ -119,7 +125,7 @@ def _connect(where: Place, timeout_s: float) -> Any:
         session_parameters={
             "TIMEZONE": "UTC",
             "QUERY_TAG": "copperline",
-            "LOCK_TIMEOUT": max(1, int(timeout_s)),  # seconds; Snowflake's own is half a day
+            "LOCK_TIMEOUT": max(1, int(timeout_s)),  # seconds, of every statement that waits for another
             "CLIENT_TELEMETRY_ENABLED": False,
             # An account may have its own, by which the texts of times that are sent mean others.
             "TIMESTAMP_INPUT_FORMAT": "AUTO",
