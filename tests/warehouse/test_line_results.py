@@ -75,7 +75,6 @@ def test_all_that_belongs_together_is_there(any_engine: Engine, inspection: Make
         assert differences(connection) == []
 
 
-@pytest.mark.on_snowflake
 def test_a_repetition_adds_nothing(any_engine: Engine, inspection: Make) -> None:
     record = inspection("B1")
     result = LineResult(record, request=RequestKey("k1", "s1"), event=an_event(record))

@@ -49,7 +49,6 @@ def left(engine: Engine) -> tuple[int, int]:
         return int(counts[0]), int(counts[1])
 
 
-@pytest.mark.on_snowflake
 def test_claims_are_in_order_of_time_and_nobody_elses(any_engine: Engine) -> None:
     tell(any_engine, 5)
     later = NOON + timedelta(minutes=1)

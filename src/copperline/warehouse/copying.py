@@ -72,7 +72,7 @@ def copy_warehouse(source: Engine, target: Engine, report: Callable[[int, int], 
     Raises:
         WarehouseError: the two are the same, one of them failed, or rows are missing at the end.
     """
-    if source.url == target.url:
+    if place(source.url) == place(target.url):
         raise WarehouseError(
             "expected another warehouse to copy to, found the same", where=place(target.url), fix="give another URL"
         )

@@ -82,7 +82,8 @@ def _column(column: Column[object], dialect: Dialect) -> str:
 
 def _insert_once(table: Table, names: str, values: str, schema: str | None) -> str:
     name = full_name(table, schema)
-    return f"INSERT INTO {name} ({names})\nSELECT {values} WHERE NOT EXISTS (SELECT 1 FROM {name})"  # noqa: S608
+    empty = f"(SELECT COUNT(*) AS found FROM {name}) AS counted WHERE found = 0"  # noqa: S608
+    return f"INSERT INTO {name} ({names})\nSELECT {values} FROM {empty}"
 
 
 def _dialect() -> Dialect:

@@ -12,14 +12,16 @@ then is still true when it writes, as with SQLite and PostgreSQL.
 from __future__ import annotations
 
 import os
+import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
 
 from copperline.errors import WarehouseError
 from copperline.snowflake.session import active_session, connection_parameters
@@ -35,6 +37,7 @@ _LOCK_S = "copperline_lock_s"
 # More than 20 statements wait for the same lock: Snowflake turns further ones away.
 _TOO_MANY_WAIT = 625
 _TRY_AGAIN_S = 0.1
+_ONE_MORE = f"UPDATE {write_lock.name} SET writes = writes + 1"  # noqa: S608  a name of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,19 @@ def session_engine(session: Session, timeout_s: float = 30.0) -> Engine:
 
 def lock(connection: Connection) -> None:
     """Waits until no other writer is under way, for as long as `open_warehouse` was told, and keeps others out."""
-    deadline = time.monotonic() + connection.get_execution_options().get(_LOCK_S, 0.0)
-    one_more = update(write_lock).values(writes=write_lock.c.writes + 1)
+    from snowflake.connector.errors import Error
+
+    limit_s = connection.get_execution_options().get(_LOCK_S, 0.0)
+    deadline = time.monotonic() + limit_s
     while True:
         try:
-            connection.execute(one_more)
+            # By the driver, which can set a limit to one statement: Snowflake's own is half a day.
+            driver: Any = connection.connection
+            with closing(driver.cursor()) as cursor:
+                cursor.execute(_ONE_MORE, timeout=max(1, int(limit_s)))
             return
-        except DBAPIError as error:
-            if getattr(error.orig, "errno", None) != _TOO_MANY_WAIT or time.monotonic() > deadline:
+        except Error as error:
+            if error.errno != _TOO_MANY_WAIT or time.monotonic() > deadline:
                 raise
         connection.exec_driver_sql("ROLLBACK")
         time.sleep(_TRY_AGAIN_S)
@@ -117,23 +125,23 @@ def _connect(where: Place, timeout_s: float) -> Any:
         session_parameters={
             "TIMEZONE": "UTC",
             "QUERY_TAG": "copperline",
-            "LOCK_TIMEOUT": max(1, int(timeout_s)),  # seconds; Snowflake's own is half a day
+            "LOCK_TIMEOUT": max(1, int(timeout_s)),  # seconds, of every statement that waits for another
             "CLIENT_TELEMETRY_ENABLED": False,
+            # An account may have its own, by which the texts of times that are sent mean others.
+            "TIMESTAMP_INPUT_FORMAT": "AUTO",
+            "DATE_INPUT_FORMAT": "AUTO",
         },
     )
 
 
 def _over_session(session: Session, where: Place, timeout_s: float) -> Engine:
     url = URL.create("snowflake", host=where.database, database=where.schema)
+    turn = _TURNS.setdefault(session.connection, threading.Lock())
     engine = create_engine(
         url,
-        creator=lambda: _Borrowed(session.connection),
-        # Snowpark and Streamlit open theirs for ?, the connector alone for %(name)s.
-        paramstyle="pyformat" if session.connection.is_pyformat else "qmark",
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
-        pool_timeout=timeout_s,
+        creator=lambda: _Borrowed(session.connection, turn, timeout_s),
+        poolclass=NullPool,  # borrowed for each transaction, and given back at its end
+        paramstyle="qmark",  # how Snowpark sets up its connections
     )
     with warehouse_errors(place(url)):
         used = _bare(session.get_current_database()), _bare(session.get_current_schema())
@@ -154,11 +162,21 @@ def _prepared(engine: Engine, timeout_s: float) -> Engine:
     return engine.execution_options(**{_LOCK_S: timeout_s})
 
 
-class _Borrowed:
-    """A connection that belongs to a session: the pool may have it, but not close it."""
+# Of a session's connection: who has it. All engines over it share one: else one's commit ends another's transaction.
+_TURNS: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
 
-    def __init__(self, connection: Any) -> None:
+
+class _Borrowed:
+    """A session's connection for one transaction; closing it gives it back, and the session goes on."""
+
+    def __init__(self, connection: Any, turn: threading.Lock, timeout_s: float) -> None:
+        if not turn.acquire(timeout=timeout_s):
+            raise WarehouseError(
+                f"expected to get the session within {timeout_s:g} s, found it in use by another thread",
+                fix="try again",
+            )
         object.__setattr__(self, "_connection", connection)
+        object.__setattr__(self, "_give_back", [turn.release])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -167,8 +185,9 @@ class _Borrowed:
         setattr(self._connection, name, value)
 
     def close(self) -> None:
-        """Ends what was begun; the session goes on."""
-        self._connection.rollback()
+        """The pool has undone before what was not committed."""
+        while self._give_back:
+            self._give_back.pop()()
 
 
 def _bare(name: str | None) -> str | None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, LargeBinary, String, Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from copperline.warehouse.engine import begin_writing
 from copperline.warehouse.failures import place, warehouse_errors
@@ -106,11 +107,18 @@ def _staged(connection: Connection, table: Table, rows: Iterable[Row]) -> Iterat
                 f"COPY INTO {name} FROM @%{name} FILE_FORMAT = ({_FORMAT})", execution_options=_AS_IT_IS
             )
         yield Staged(table, name)
-    finally:
-        # Only here, after the transaction has ended: Snowflake commits it when a table is dropped.
-        if not connection.invalidated:
-            with connection.begin():
-                connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
+    except BaseException:
+        with suppress(SQLAlchemyError):  # what ended the load is told, not that the network is still cut
+            _drop(connection, name)
+        raise
+    _drop(connection, name)
+
+
+def _drop(connection: Connection, name: str) -> None:
+    """Only when the transaction has ended: Snowflake commits it when a table is dropped."""
+    if not connection.invalidated:
+        with connection.begin():
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
 
 
 _AS_IT_IS = {"no_parameters": True}
