@@ -22,7 +22,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
 from copperline.sink_settings import EventType, SinkSettings, require_distinct, sinks_taking
-from copperline.snowflake_settings import SnowflakeSettings
+from copperline.snowflake_settings import Identifier, SnowflakeSettings
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 TOML_FILE = "copperline.toml"
@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     )
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
-    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
+    warehouse_url: str | None = Field(
+        None, description="SQLAlchemy URL, or snowflake://; default: SQLite in the workspace"
+    )
     registry_uri: str | None = Field(
         None, description="MLflow URI, or `snowflake`: the account's registry; default: SQLite in the workspace"
     )
@@ -67,9 +69,14 @@ class Settings(BaseSettings):
     shift_starts: tuple[time, ...] = Field(
         (time(6), time(14), time(22)), min_length=1, description="When shifts begin, in the plant's time zone"
     )
-    dashboard_sign_in: bool = Field(False, description="Visitors of the dashboard sign in by OpenID Connect")
+    dashboard_sign_in: bool | Literal["snowflake"] = Field(
+        False, description="Visitors of the dashboard sign in by OpenID Connect, or were let in by Snowflake"
+    )
     dashboard_reviewers: tuple[str, ...] = Field(
         (), description="E-mail addresses of those who may review and promote when visitors sign in; others look"
+    )
+    dashboard_reviewer_role: Identifier | None = Field(
+        None, description="In Snowflake: members of this role may review and promote too"
     )
     service_queue: int = Field(64, ge=1, le=10_000, description="Boards that may wait in the HTTP service")
     service_batch: int = Field(8, ge=1, le=256, description="Boards that the HTTP service writes in one transaction")
@@ -165,7 +172,9 @@ class Settings(BaseSettings):
 
     @property
     def warehouse(self) -> str:
-        """SQLAlchemy URL of the warehouse."""
+        """SQLAlchemy URL of the warehouse; `snowflake://` alone means the schema that `snowflake` names."""
+        if self.warehouse_url is not None and self.warehouse_url.startswith("snowflake://"):
+            return self.snowflake.warehouse_url(self.warehouse_url)
         return self.warehouse_url or f"sqlite:///{self.workspace.absolute() / 'warehouse.db'}"
 
     @property

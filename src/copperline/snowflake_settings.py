@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -118,6 +118,9 @@ class SnowflakeSettings(BaseModel):
     model: Identifier = Field("YOLO_PCB_DETECTOR", description="Name of the registered model")
     notebook: Identifier = Field("PCB_DEFECT_DETECTION", description="The notebook")
     streamlit: Identifier = Field("PCB_DEFECT_DETECTION_APP", description="The dashboard")
+    streamlit_pool: PlainIdentifier = Field(
+        "SYSTEM_COMPUTE_POOL_CPU", description="CPU nodes of the dashboard; every account has these"
+    )
     allowed_hosts: tuple[AllowedHost, ...] = Field(
         ("pypi.org:443", "files.pythonhosted.org:443", "github.com:443", "codeload.github.com:443"),
         description="HOST:PORT that notebook and training may reach; none: no access outside at all",
@@ -147,6 +150,20 @@ class SnowflakeSettings(BaseModel):
     def schema_in_sql(self) -> str:
         """Database and schema as they stand in SQL."""
         return f"{quoted(self.database)}.{quoted(self.schema_name)}"
+
+    def warehouse_url(self, url: str = "snowflake://") -> str:
+        """The URL of the tables with what `url` leaves out: database and schema, role and virtual warehouse.
+
+        >>> SnowflakeSettings().warehouse_url()
+        'snowflake://PCB_CV/PUBLIC?role=PCB_CV_ROLE&warehouse=PCB_CV_WH'
+        >>> SnowflakeSettings().warehouse_url("snowflake://PLANT/QUALITY?role=READER")
+        'snowflake://PLANT/QUALITY?role=READER&warehouse=PCB_CV_WH'
+        """
+        named, _, options = url.removeprefix("snowflake://").partition("?")
+        given = dict(parse_qsl(options))
+        place = named.strip("/") or f"{quote(self.database, safe='')}/{quote(self.schema_name, safe='')}"
+        used = {"role": self.role, "warehouse": self.warehouse, **given}
+        return f"snowflake://{place}?{urlencode(used, quote_via=quote)}"
 
     def in_schema(self, name: str) -> str:
         """The full name of an object of the schema, as it stands in SQL.

@@ -44,18 +44,18 @@ def test_the_notebook_reaches_the_allowed_hosts_or_none() -> None:
     assert allow_notebook(SnowflakeSettings(allowed_hosts=())) is None
 
 
-def test_the_app_runs_on_the_warehouse_unless_a_container_is_asked_for() -> None:
+def test_the_app_runs_in_a_container_with_packages_of_snowflakes_own_copy_of_pypi() -> None:
     assert create_streamlit(NAMES, "/app/", "streamlit_app.py") == (
         'CREATE STREAMLIT IF NOT EXISTS "PCB_CV"."PUBLIC"."PCB_DEFECT_DETECTION_APP"\n'
         """  FROM '@"PCB_CV"."PUBLIC"."MODEL_STAGE"/app'\n"""
         "  MAIN_FILE = 'streamlit_app.py'\n"
         '  QUERY_WAREHOUSE = "PCB_CV_WH"\n'
+        "  RUNTIME_NAME = 'SYSTEM$ST_CONTAINER_RUNTIME_PY3_11'\n"
+        '  COMPUTE_POOL = "SYSTEM_COMPUTE_POOL_CPU"\n'
         "  COMMENT = 'Made by Copperline: the dashboard'\n"
-        "  TITLE = 'Copperline'"
+        "  TITLE = 'Copperline'\n"
+        "  ARTIFACT_REPOSITORIES = (snowflake.snowpark.pypi_shared_repository)"
     )
-    container = create_streamlit(NAMES, "app", "streamlit_app.py", runtime_name="SYSTEM$ST_CONTAINER_RUNTIME_PY3_11")
-    assert '\n  COMPUTE_POOL = "PCB_CV_COMPUTEPOOL"\n' in container
-    assert container.endswith('EXTERNAL_ACCESS_INTEGRATIONS = ("PCB_CV_EXTERNAL_ACCESS")')
     assert open_streamlit(NAMES).endswith("ADD LIVE VERSION FROM LAST")
 
 

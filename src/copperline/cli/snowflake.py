@@ -9,6 +9,7 @@ import typer
 
 from copperline.cli.options import JsonOption, print_json, print_table, say, settings_for
 from copperline.cli.snowflake_costs import costs
+from copperline.cli.snowflake_deploy import deploy
 from copperline.cli.snowflake_train import train
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ snowflake = typer.Typer(
 )
 snowflake.command("costs")(costs)
 snowflake.command("train")(train)
+snowflake.command("deploy")(deploy)
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the SQL instead of running it; needs no account.")]
 

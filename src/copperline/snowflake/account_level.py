@@ -45,6 +45,11 @@ def role(names: SnowflakeSettings) -> AccountObject:
                 "you can use the role; grant it to others in the same way",
                 owns("ROLE", own),
             ),
+            Statement(
+                f"GRANT DATABASE ROLE SNOWFLAKE.PYPI_REPOSITORY_USER TO ROLE {own}",
+                "the dashboard's packages come from Snowflake's copy of PyPI, and nothing from outside",
+                "MANAGE GRANTS ON ACCOUNT",
+            ),
         ),
         drop=f"DROP ROLE IF EXISTS {own}",
         show=f"SHOW ROLES LIKE {like(names.role)}",

@@ -10,6 +10,9 @@ from copperline.snowflake.sql import literal
 from copperline.snowflake_settings import SnowflakeSettings, quoted
 
 GPU_RUNTIME = "SYSTEM$GPU_RUNTIME"
+STREAMLIT_RUNTIME = "SYSTEM$ST_CONTAINER_RUNTIME_PY3_11"
+# Snowflake's copy of PyPI. The app's owner needs the database role SNOWFLAKE.PYPI_REPOSITORY_USER.
+PACKAGES = "snowflake.snowpark.pypi_shared_repository"
 _NOTEBOOK_IDLE_S = 3600
 
 
@@ -61,29 +64,28 @@ def create_streamlit(
     main_file: str,
     *,
     title: str = "Copperline",
-    runtime_name: str | None = None,
 ) -> str:
-    """The Streamlit app.
+    """The Streamlit app, in a container: the virtual warehouse's own runtime has too old a Streamlit for the pages.
+
+    Its packages come from Snowflake's copy of PyPI, so that it needs no access to anything outside the account.
 
     Args:
         names: of the account's objects.
         folder: on the stage `names.stage`, without a leading slash.
         main_file: in the root of the folder.
         title: that viewers see.
-        runtime_name: of a container runtime, on the compute pool; None: on the virtual warehouse.
     """
-    lines = [
-        f"CREATE STREAMLIT IF NOT EXISTS {names.in_schema(names.streamlit)}",
-        f"  FROM {_location(names, folder)}",
-        f"  MAIN_FILE = {literal(main_file)}",
-        f"  QUERY_WAREHOUSE = {quoted(names.warehouse)}",
-    ]
-    if runtime_name is not None:
-        lines += [f"  RUNTIME_NAME = {literal(runtime_name)}", f"  COMPUTE_POOL = {quoted(names.compute_pool)}"]
-    lines += [f"  COMMENT = {comment('the dashboard')}", f"  TITLE = {literal(title)}"]
-    if runtime_name is not None and names.allowed_hosts:
-        lines.append(f"  EXTERNAL_ACCESS_INTEGRATIONS = ({quoted(names.external_access)})")
-    return "\n".join(lines)
+    return (
+        f"CREATE STREAMLIT IF NOT EXISTS {names.in_schema(names.streamlit)}\n"
+        f"  FROM {_location(names, folder)}\n"
+        f"  MAIN_FILE = {literal(main_file)}\n"
+        f"  QUERY_WAREHOUSE = {quoted(names.warehouse)}\n"
+        f"  RUNTIME_NAME = {literal(STREAMLIT_RUNTIME)}\n"
+        f"  COMPUTE_POOL = {quoted(names.streamlit_pool)}\n"
+        f"  COMMENT = {comment('the dashboard')}\n"
+        f"  TITLE = {literal(title)}\n"
+        f"  ARTIFACT_REPOSITORIES = ({PACKAGES})"
+    )
 
 
 def open_streamlit(names: SnowflakeSettings) -> str:

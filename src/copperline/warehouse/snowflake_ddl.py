@@ -9,7 +9,7 @@ which is what screens filter by, and the dashboard reads counts by hour instead 
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, Integer, MetaData, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateColumn
 
@@ -17,9 +17,17 @@ from copperline.errors import SettingsError
 from copperline.warehouse.schema import SCHEMA_VERSION
 from copperline.warehouse.tables import metadata, schema_version
 
+# Beside the tables that all databases have: what each writer changes first, to keep others out until it has ended.
+write_lock = Table(
+    "copperline_write_lock",
+    MetaData(),
+    Column("writes", Integer, nullable=False, comment="Transactions that have written so far"),
+    comment="One row, which every writer changes first: so they come one after another",
+)
+
 
 def table_statements(schema: str | None = None) -> list[tuple[str, str]]:
-    """(name, statement) for each table, those that others refer to first; last the row that says the version.
+    """(name, statement) for each table, those that others refer to first; then the rows that must be there.
 
     Statements end without a semicolon. They make what is missing, and leave what is there as it is.
 
@@ -31,8 +39,12 @@ def table_statements(schema: str | None = None) -> list[tuple[str, str]]:
     """
     dialect = _dialect()
     return [
-        *((table.name, create_table(table, schema, dialect)) for table in metadata.sorted_tables),
-        (f"version in {schema_version.name}", _insert_version(schema)),
+        *((table.name, create_table(table, schema, dialect)) for table in (*metadata.sorted_tables, write_lock)),
+        (f"row of {write_lock.name}", _insert_once(write_lock, "writes", "0", schema)),
+        (
+            f"row of {schema_version.name}",
+            _insert_once(schema_version, "version, installed_at", f"{SCHEMA_VERSION}, SYSDATE()", schema),
+        ),
     ]
 
 
@@ -43,9 +55,9 @@ def full_name(table: Table, schema: str | None) -> str:
 
 def create_table(table: Table, schema: str | None, dialect: Dialect) -> str:
     """CREATE TABLE IF NOT EXISTS with types, keys and comments."""
-    keys = ", ".join(column.name for column in table.primary_key.columns)
     lines = [_column(column, dialect) for column in table.columns]
-    lines.append(f"PRIMARY KEY ({keys})")
+    if keys := ", ".join(column.name for column in table.primary_key.columns):
+        lines.append(f"PRIMARY KEY ({keys})")
     for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
         other = key.column
         lines.append(f"FOREIGN KEY ({key.parent.name}) REFERENCES {full_name(other.table, schema)} ({other.name})")
@@ -68,12 +80,10 @@ def _column(column: Column[object], dialect: Dialect) -> str:
     return f"{CreateColumn(column).compile(dialect=dialect)} COMMENT {text_literal(column.comment)}"
 
 
-def _insert_version(schema: str | None) -> str:
-    name = full_name(schema_version, schema)
-    return (
-        f"INSERT INTO {name} (version, installed_at)\n"  # noqa: S608  names and a number of our own
-        f"SELECT {SCHEMA_VERSION}, SYSDATE() WHERE NOT EXISTS (SELECT 1 FROM {name})"
-    )
+def _insert_once(table: Table, names: str, values: str, schema: str | None) -> str:
+    name = full_name(table, schema)
+    empty = f"(SELECT COUNT(*) AS found FROM {name}) AS counted WHERE found = 0"  # noqa: S608
+    return f"INSERT INTO {name} ({names})\nSELECT {values} FROM {empty}"
 
 
 def _dialect() -> Dialect:

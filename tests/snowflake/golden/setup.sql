@@ -17,6 +17,9 @@ SET COPPERLINE_USER = (SELECT '"' || REPLACE(CURRENT_USER(), '"', '""') || '"');
 -- you can use the role; grant it to others in the same way
 GRANT ROLE "PCB_CV_ROLE" TO USER IDENTIFIER($COPPERLINE_USER);
 
+-- the dashboard's packages come from Snowflake's copy of PyPI, and nothing from outside
+GRANT DATABASE ROLE SNOWFLAKE.PYPI_REPOSITORY_USER TO ROLE "PCB_CV_ROLE";
+
 -- the role of those who look: quality engineers, plant managers
 CREATE ROLE IF NOT EXISTS "PCB_CV_READER" COMMENT = 'Made by Copperline: looks at the dashboard and reads tables';
 
