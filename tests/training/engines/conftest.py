@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from copperline.data import BoardPair
+from copperline.data.rows import COLUMNS, TABLE, BoardRow
+from copperline.data.yolo import yolo_text
+from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
@@ -129,3 +136,69 @@ def _rank_of(folder: Path, parent: int) -> int | None:
     except OSError:  # it has just ended
         return None
     return next((int(variable[5:]) for variable in variables if variable.startswith(b"RANK=")), None)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerRuntime]:
+    """This process is a notebook in Snowflake's Container Runtime, as far as training can tell."""
+    pytest.importorskip("snowflake.snowpark", reason="Snowpark is not installed")
+    monkeypatch.syspath_prepend(Path(__file__).parent / "snowflake_runtime")
+    stand_in = importlib.import_module("container_runtime")
+    (stages := tmp_path / "stages").mkdir()
+    monkeypatch.setenv(stand_in.STAGES, str(stages))
+    before = dict(sys.modules)
+    stand_in.install()
+    session = stand_in.local_session(stages)
+    stand_in.PyTorchDistributor.calls.clear()
+    try:
+        yield ContainerRuntime(stages, session, stand_in.PyTorchDistributor)
+    finally:
+        for name in {name for name in sys.modules if ".distributors" in name or ".sharded_data" in name} - set(before):
+            del sys.modules[name]
+        session.close()
+
+
+@dataclass(frozen=True)
+class ContainerRuntime:
+    """Attributes:
+    stages: folder below which the stages lie.
+    session: the active one.
+    distributor: the class of the distributor.
+    """
+
+    stages: Path
+    session: Any
+    distributor: Any
+
+    def write_table(self, names: SnowflakeSettings, rows: Sequence[BoardRow]) -> None:
+        """Fills `pcb_labeled_data`."""
+        from snowflake.snowpark.types import BinaryType, StringType, StructField, StructType
+
+        kinds = (StringType(), BinaryType(), StringType(), StringType(), BinaryType(), StringType())
+        fields = [StructField(name.upper(), kind) for name, kind in zip(COLUMNS, kinds, strict=True)]
+        frame = self.session.create_dataframe([dataclasses.astuple(row) for row in rows], StructType(fields))
+        frame.write.save_as_table(names.in_schema(TABLE), mode="overwrite")
+
+
+def rows_of(pairs: Sequence[BoardPair]) -> list[BoardRow]:
+    """As the table's writer makes them."""
+    return [
+        BoardRow(
+            pair.test_path.name,
+            pair.test_path.read_bytes(),
+            yolo_text(pair),
+            pair.split,
+            None if pair.reference_path is None else pair.reference_path.read_bytes(),
+            pair.board_group,
+        )
+        for pair in pairs
+    ]
+
+
+@pytest.fixture
+def labeled(runtime: ContainerRuntime, tiny_pairs: list[BoardPair]) -> SnowflakeSettings:
+    """Names of objects, with the boards of `job` in the table, and one board that no job is of."""
+    names = SnowflakeSettings()
+    rows = rows_of(tiny_pairs)
+    runtime.write_table(names, [*rows, dataclasses.replace(rows[0], filename="test_board.png", split="test")])
+    return names

@@ -1,0 +1,224 @@
+"""Stands for what only Snowflake's Container Runtime has: its distributor and its sharded connector.
+
+Calls are checked as its reference describes them, by name and type. Workers are real processes, which read shards,
+meet through gloo and write to one stage: that of Snowpark's local testing, in a folder that they all share.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import inspect
+import multiprocessing
+import os
+import pickle
+import shutil
+import socket
+import sys
+import time
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+STAGES = "COPPERLINE_TEST_STAGES"
+END_S = 60.0
+
+
+@dataclass(frozen=True)
+class WorkerResourceConfig:
+    num_cpus: float
+    num_gpus: float
+
+
+@dataclass(frozen=True)
+class PyTorchScalingConfig:
+    num_nodes: int
+    num_workers_per_node: int
+    resource_requirements_per_worker: WorkerResourceConfig
+
+    def __post_init__(self) -> None:
+        assert type(self.num_nodes) is int and self.num_nodes >= 1
+        assert type(self.num_workers_per_node) is int and self.num_workers_per_node >= 1
+        assert isinstance(self.resource_requirements_per_worker, WorkerResourceConfig)
+
+
+class ShardedDataConnector:
+    """Every n-th row for each worker, so that the order is not that of the table."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    @classmethod
+    def from_dataframe(cls, df: Any, ingestor_class: Any = None, *, equal: bool = True) -> ShardedDataConnector:
+        from snowflake.snowpark import DataFrame
+
+        assert isinstance(df, DataFrame)
+        assert not equal, "rows may be dropped"
+        return cls(df.to_pandas())
+
+    def get_shard(self) -> ShardedDataConnector:
+        context = get_context()
+        return ShardedDataConnector(self._frame.iloc[context.get_rank() :: context.get_world_size()])
+
+    def to_pandas(self, limit: int | None = None) -> Any:
+        return self._frame
+
+
+@dataclass(frozen=True)
+class Context:
+    rank: int
+    local_rank: int
+    world_size: int
+    hyper_params: dict[str, str]
+    model_dir: str
+    dataset_map: dict[str, ShardedDataConnector]
+    port: int
+
+    def get_rank(self) -> int:
+        return self.rank
+
+    def get_local_rank(self) -> int:
+        return self.local_rank
+
+    def get_world_size(self) -> int:
+        return self.world_size
+
+    def get_hyper_params(self) -> dict[str, str]:
+        return self.hyper_params
+
+    def get_model_dir(self) -> str:
+        return self.model_dir
+
+    def get_dataset_map(self) -> dict[str, ShardedDataConnector]:
+        return self.dataset_map
+
+    def get_master_addr(self) -> str:
+        return "127.0.0.1"
+
+    def get_master_port(self) -> int:
+        return self.port
+
+
+_context: Context | None = None
+
+
+def get_context() -> Context:
+    assert _context is not None, "outside of a worker there is no context"
+    return _context
+
+
+class PyTorchDistributor:
+    """Attributes:
+    running: the processes of the last run, by rank.
+    calls: what `run` was given.
+    """
+
+    running: tuple[Any, ...] = ()
+    calls: list[dict[str, Any]] = []  # noqa: RUF012  of the class, for tests to look at
+
+    def __init__(self, train_func: Callable[..., Any], scaling_config: PyTorchScalingConfig | None = None) -> None:
+        assert not inspect.signature(train_func).parameters
+        assert isinstance(scaling_config, PyTorchScalingConfig)
+        self._train_func, self._scaling = pickle.dumps(train_func), scaling_config
+
+    def run(
+        self,
+        *,
+        dataset_map: dict[str, Any] | None = None,
+        hyper_params: dict[str, str] | None = None,
+        artifact_stage_location: str | None = None,
+    ) -> None:
+        assert all(isinstance(each, ShardedDataConnector) for each in (dataset_map or {}).values())
+        assert all(type(key) is str and type(value) is str for key, value in (hyper_params or {}).items())
+        assert artifact_stage_location is None or not artifact_stage_location.startswith("@")
+        type(self).calls.append({"scaling": self._scaling, "hyper_params": hyper_params, "data": dataset_map})
+        size = self._scaling.num_nodes * self._scaling.num_workers_per_node
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = multiprocessing.get_context("forkserver")
+        started.set_forkserver_preload(["container_runtime", "copperline.training.engines.snowflake_worker"])
+        queue = started.SimpleQueue()
+        processes = []
+        for rank in range(size):
+            model_dir = Path(os.environ[STAGES]) / "model-dir"
+            model_dir.mkdir(exist_ok=True)
+            local_rank = rank % self._scaling.num_workers_per_node
+            context = Context(rank, local_rank, size, hyper_params or {}, str(model_dir), dataset_map or {}, port)
+            arguments = (self._train_func, context, os.environ[STAGES], queue)
+            processes.append(started.Process(target=_worker, args=arguments, daemon=True))
+        for process in processes:
+            process.start()
+        type(self).running = tuple(processes)
+        self._wait(processes, queue)
+
+    @staticmethod
+    def _wait(processes: Sequence[Any], queue: Any) -> None:
+        while any(process.is_alive() for process in processes) and not any(p.exitcode for p in processes):
+            time.sleep(0.02)
+        deadline = time.monotonic() + END_S
+        for process in processes:
+            process.join(max(deadline - time.monotonic(), 0))
+            if process.is_alive():
+                process.kill()
+        if any(process.exitcode for process in processes):
+            raise RuntimeError("a worker failed: " + ("it died" if queue.empty() else queue.get()))
+
+
+def _worker(train_func: bytes, context: Context, stages: str, errors: Any) -> None:
+    global _context
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    for variable in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        os.environ.pop(variable, None)
+    _context = context
+    install()
+    local_session(Path(stages))
+    try:
+        pickle.loads(train_func)()
+    except BaseException as error:
+        errors.put(str(error))
+        raise
+
+
+def install() -> None:
+    """The modules, under the names that they have in the Container Runtime."""
+    distributors = module("snowflake.ml.modeling.distributors")
+    distributors.__path__ = []
+    pytorch = module("snowflake.ml.modeling.distributors.pytorch")
+    for content in (PyTorchDistributor, PyTorchScalingConfig, WorkerResourceConfig, get_context):
+        setattr(pytorch, content.__name__, content)
+    sharded = module("snowflake.ml.data.sharded_data_connector")
+    sharded.ShardedDataConnector = ShardedDataConnector  # type: ignore[attr-defined]
+    sys.modules.update({each.__name__: each for each in (distributors, pytorch, sharded)})
+
+
+def module(name: str) -> types.ModuleType:
+    made = types.ModuleType(name)
+    made.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    return made
+
+
+def local_session(stages: Path) -> Any:
+    """A session of Snowpark's local testing, whose stages are folders below `stages` and outlive it."""
+    from snowflake.snowpark import Session
+    from snowflake.snowpark.mock import _stage_registry
+
+    class SharedStage(_stage_registry.StageEntity):
+        def __init__(self, root_dir_path: str, stage_name: str, conn: Any) -> None:
+            self._stage_name, self._conn = stage_name, conn
+            self._working_directory = str(stages / quote(stage_name, safe=""))
+            os.makedirs(self._working_directory, exist_ok=True)
+
+    def replaced(source: str, target: str) -> None:
+        """As a stage does it: nobody sees half a file."""
+        if os.path.isdir(target):
+            target = os.path.join(target, os.path.basename(source))
+        shutil.copy(source, f"{target}.{os.getpid()}.tmp")
+        os.replace(f"{target}.{os.getpid()}.tmp", target)
+
+    _stage_registry.StageEntity = SharedStage
+    _stage_registry.copy_files_and_dirs = replaced
+    return Session.builder.config("local_testing", True).create()
