@@ -48,19 +48,23 @@
 # environment, such as `COPPERLINE_NOTEBOOK_EPOCHS`, wins over it.
 
 # %%
+from pathlib import Path
+
 try:
     from copperline.workflows import notebook as nb
 except ModuleNotFoundError as missing:
+    # In Snowflake, `copperline snowflake deploy` puts Copperline's own wheel beside this notebook.
+    beside = next(Path().glob("copperline-*.whl"), None)
+    package = f"./{beside}[train,snowflake]" if beside else "copperline[train,notebook]"
     raise ModuleNotFoundError(
-        f"{missing.name} is not installed here. On a laptop: pip install 'copperline[train,notebook]'. "
-        "In Snowflake: open the notebook that `copperline snowflake deploy` made, which has Copperline beside it."
+        f"{missing.name} is not installed here: run `%pip install '{package}'` in a cell above, then this one again"
     ) from missing
 
 # %% tags=["parameters"]
-DATA = None  # folder of labelled boards, in DeepPCB's layout or another; None: the table's in Snowflake, else drawn
+DATA = None  # folder of labelled boards, in DeepPCB's layout or another; None: in Snowflake the table's, else drawn
 EPOCHS = 10  # of training; each takes some seconds for a hundred boards on one core
 BOARDS = 240  # at most so many, over all splits
-WORKSPACE = "copperline-workspace"  # folder of everything that is made
+WORKSPACE = None  # folder of everything that is made; None: as in copperline.toml, else copperline-workspace, here
 SEED = 0  # of drawn boards and of training
 PROMOTE = False  # whether a version that is not the first becomes champion at once
 
@@ -183,7 +187,7 @@ print(f"exported model against trained network: {trained.parity.note}, differenc
 # that this run had no more to give, not that a longer one would find no more.
 
 # %%
-from copperline.evaluation.convergence import judge_convergence
+from copperline.evaluation import judge_convergence
 from copperline.evaluation.plots import learning_curves
 
 convergence = judge_convergence(trained.history)
@@ -253,8 +257,8 @@ nb.predicted_samples(measured)
 # both, and it is made on `val`: made on `test` it would flatter the figures of section 5.
 
 # %%
+from copperline.evaluation import sweep_thresholds
 from copperline.evaluation.plots import threshold_curves
-from copperline.evaluation.threshold_sweep import sweep_thresholds
 
 on_validation = measure(detector, dataset.split("val"))
 labels = [pair.labels for pair in on_validation.pairs]
@@ -266,7 +270,7 @@ nb.Picture.of_figure(
 
 # %% [markdown]
 # *One threshold for all classes, on `val`. The coloured ticks at the bottom are the thresholds that were chosen, one
-# for each class. Errors: linear to 10, then logarithmic.*
+# for each class, in the classes' colours. Errors: linear to 10, then logarithmic.*
 
 # %%
 nb.prices_table(sweep, (1, 10, 100, 1000))

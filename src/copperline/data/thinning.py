@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
-from copperline.data.pairs import SPLITS, BoardDataset, Split
+from copperline.data.pairs import BoardDataset
 from copperline.errors import SettingsError
 
 
 def thinned(dataset: BoardDataset, boards: int) -> BoardDataset:
-    """About `boards` boards, in the proportion of the splits: of each group as many as of the others, its first ones.
-
-    Each split keeps at least one board. A data set that is not larger is given back as it is.
+    """About `boards` boards of a data set, chosen by `thinned_indices`; the same data set if it is not larger.
 
     Raises:
         SettingsError: fewer than one board is asked for.
     """
-    if boards < 1:
-        raise SettingsError(f"expected a number of boards of at least 1, found {boards}", fix="ask for more boards")
-    if len(dataset) <= boards:
+    kept = thinned_indices([(pair.split, pair.board_group) for pair in dataset], boards)
+    if len(kept) == len(dataset):
         return dataset
-    kept = sorted(index for split in SPLITS for index in _first_of_each_group(dataset, split, boards))
     return replace(
         dataset,
         pairs=tuple(dataset.pairs[index] for index in kept),
@@ -29,13 +26,33 @@ def thinned(dataset: BoardDataset, boards: int) -> BoardDataset:
     )
 
 
-def _first_of_each_group(dataset: BoardDataset, split: Split, boards: int) -> list[int]:
-    """Indices of the split's share of `boards`: the first board of each group, then the second of each, and so on."""
-    seen: Counter[str] = Counter()
-    ranked = []
-    for index, pair in enumerate(dataset.pairs):
-        if pair.split == split:
-            seen[pair.board_group] += 1
-            ranked.append((seen[pair.board_group], index))
-    wanted = max(1, round(boards * len(ranked) / len(dataset)))
-    return [index for _, index in sorted(ranked)[:wanted]]
+def thinned_indices(boards: Sequence[tuple[str, str]], most: int) -> list[int]:
+    """Which of the boards to keep, ascending, in the proportion of the splits: each split keeps at least one.
+
+    Of each group as many as of the others, as far as it has them: its first ones.
+
+    Args:
+        boards: split and group of each.
+        most: about so many are kept.
+
+    Raises:
+        SettingsError: fewer than one board is asked for.
+
+    >>> thinned_indices([("train", "a"), ("train", "a"), ("train", "b"), ("test", "b")], 3)
+    [0, 2, 3]
+    """
+    if most < 1:
+        raise SettingsError(f"expected a number of boards of at least 1, found {most}", fix="ask for more boards")
+    if len(boards) <= most:
+        return list(range(len(boards)))
+    seen: Counter[tuple[str, str]] = Counter()
+    ranked: dict[str, list[tuple[int, int]]] = {}
+    for index, (split, group) in enumerate(boards):
+        seen[split, group] += 1
+        ranked.setdefault(split, []).append((seen[split, group], index))
+    kept = [
+        index
+        for of_split in ranked.values()
+        for _, index in sorted(of_split)[: max(1, round(most * len(of_split) / len(boards)))]
+    ]
+    return sorted(kept)

@@ -20,6 +20,15 @@ from copperline.taxonomy import Taxonomy
 INK, MUTED, GRID = "#212833", "#667085", "#e4e7ec"
 TRUE_COLOUR, FALSE_COLOUR = "#2e7d6b", "#d1495b"
 _LINE_COLOURS = ("#2e7d6b", "#d1495b", "#3d5a98", "#b7791f", "#7a4fa3", "#667085")
+# What training calls its losses and figures, as people read them.
+_LEGEND = {
+    "loss_classes": "classes",
+    "loss_boxes": "boxes",
+    "loss_distribution": "edges of boxes",
+    "val_ap33": "AP33",
+    "val_map50": "mAP50",
+    "val_map50_95": "mAP50:95",
+}
 _METRIC_WORDS = ("ap", "map", "recall", "precision", "f_score")
 _POSITIONS = ("epoch", "step", "minutes", "seconds")
 
@@ -75,6 +84,7 @@ def confidence_histogram(matches: Matches, taxonomy: Taxonomy, thresholds: Mappi
         axes.axvline(thresholds[c.name], color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
         # Thousands of doubtful detections must not hide the few that matter.
         axes.set_yscale("symlog", linthresh=10)
+        axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
         axes.set_title(f"{c.name}, from {thresholds[c.name]:.2f}", fontsize=9.5, color=INK, loc="left")
@@ -127,7 +137,8 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> Figure | None:
         for name, colour in zip(group, _LINE_COLOURS * len(group), strict=False):
             points = _points(history, position, name)
             marker = "o" if len(points) < 25 else ""
-            axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.6, marker=marker, markersize=3)
+            label = _LEGEND.get(name, name)
+            axes.plot(*zip(*points, strict=True), color=colour, label=label, linewidth=1.6, marker=marker, markersize=3)
         axes.set_title(title, fontsize=10.5, color=INK, loc="left")
         axes.set_xlabel(position or "record")
         if position in (None, "epoch", "step"):
@@ -167,7 +178,7 @@ def threshold_curves(sweep: ThresholdSweep, thresholds: Mapping[str, float], tax
     rates = (("Recall", sweep.recall), ("Precision", sweep.precision), ("F-score", sweep.f_score))
     for (name, values), colour in zip(rates, _LINE_COLOURS, strict=False):
         left.plot(sweep.thresholds, values, color=colour, label=name, linewidth=1.6)
-    left.set(title="Defects", ylim=(0, 1.02))
+    left.set_ylim(0, 1.02)
     left.yaxis.set_major_formatter(PercentFormatter(1))
     counts = (
         ("Missed defects", sweep.missed),
@@ -176,14 +187,13 @@ def threshold_curves(sweep: ThresholdSweep, thresholds: Mapping[str, float], tax
     )
     for (name, numbers), colour in zip(counts, _LINE_COLOURS[3:], strict=False):
         right.plot(sweep.thresholds, numbers, color=colour, label=name, linewidth=1.6, drawstyle="steps-post")
-    right.set(title="Errors")
     right.set_yscale("symlog", linthresh=10)
     right.set_ylim(bottom=0)
     right.yaxis.set_major_formatter(ScalarFormatter())
-    for axes in (left, right):
-        axes.set_title(axes.get_title(), fontsize=10.5, color=INK, loc="left")
-        for c in taxonomy:
-            axes.axvline(thresholds[c.name], ymax=0.05, color=c.colour, linewidth=2.5)
+    for axes, title in ((left, "Defects on the labelled boards"), (right, "Number of errors")):
+        axes.set_title(title, fontsize=10.5, color=INK, loc="left")
+        for c in taxonomy:  # one above the other, for several classes often share a threshold
+            axes.axvline(thresholds[c.name], 0.03 * c.id, 0.03 * c.id + 0.025, color=c.colour, linewidth=4, zorder=5)
         axes.legend(frameon=False, fontsize=8.5)
     return figure
 

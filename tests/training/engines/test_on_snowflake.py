@@ -7,19 +7,11 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from copperline.errors import DataError, SnowflakeError, TrainingError
-from copperline.settings import Settings
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.training.checkpoint import Checkpoint
-from copperline.training.distributed import World
-from copperline.training.engines import SnowflakeWorkers, ThisProcess, TrainingJob, engine_here
-from copperline.training.engines.snowflake_worker import device_of, place_of
+from copperline.training.engines import SnowflakeWorkers, TrainingJob
 from copperline.training.loop import TrainResult
 
 Same = Callable[[TrainResult, TrainResult], bool]

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from copperline.data import BoardDataset, ImportReport, open_dataset, write_yolo
+from copperline.data import BoardDataset, ImportReport, open_dataset, save_dataset, write_yolo
 from copperline.data.thinning import thinned
 from copperline.workflows.importing import draw, import_dataset
+from copperline.workflows.labeled_table import read_labeled_table
 from copperline.workflows.notebook.parameters import Parameters
 from copperline.workflows.notebook.place import Place
 from copperline.workspace import Workspace
 
-Source = Literal["path", "synthetic"]
+Source = Literal["path", "table", "synthetic"]
 # Of the drawn boards, one in six is for the test.
 _TEST_SHARE = 6
 _WORDS: dict[Source, str] = {
     "path": "the labelled boards that DATA names",
+    "table": "from the table pcb_labeled_data",
     "synthetic": "synthetic boards, drawn here: no camera has seen them",
 }
 
@@ -42,13 +44,19 @@ class Boards:
 
 
 def find_boards(place: Place, parameters: Parameters) -> Boards:
-    """The boards that `parameters.data` names; without it boards are drawn, for nothing is downloaded unasked.
+    """The boards that `parameters.data` names; without it those of the table in Snowflake, and else drawn ones.
 
-    Drawn boards are kept in the workspace, and are the same for the same number and seed.
+    Nothing is downloaded, since nobody asked for it. Drawn boards are kept in the workspace, and are the same for the
+    same number and seed.
 
     Raises:
         DataError: there is no data set, or it cannot be read.
+        WarehouseError: the table cannot be read.
     """
+    if parameters.data is None and place.in_snowflake:
+        found = read_labeled_table(place.settings, parameters.boards, Workspace(place.settings).downloads / "table")
+        if found is not None:
+            return Boards(*found, "table")
     if parameters.data is not None:
         source: Source = "path"
         folder = Workspace(place.settings).dataset(parameters.data)
@@ -65,12 +73,18 @@ def find_boards(place: Place, parameters: Parameters) -> Boards:
 def take_in(place: Place, boards: Boards) -> tuple[BoardDataset, Path]:
     """Copies the boards into the workspace and their rows into `pcb_labeled_data`; writes them as YOLO too.
 
+    Boards that came from the table have their rows already.
+
     Returns:
         The data set as it now lies in the workspace, and the folder in YOLO's layout. Both replace those of an
         earlier run.
     """
     name = f"notebook-{boards.source}"
-    dataset, folder = import_dataset(boards.dataset, boards.report, place.settings, name, overwrite=True)
+    if boards.source == "table":
+        folder = Workspace(place.settings).datasets / name
+        dataset = save_dataset(boards.dataset, boards.report, folder, overwrite=True)
+    else:
+        dataset, folder = import_dataset(boards.dataset, boards.report, place.settings, name, overwrite=True)
     yolo = write_yolo(dataset, folder.with_name(f"{name}-yolo"), overwrite=True)
     return dataset, yolo.parent
 

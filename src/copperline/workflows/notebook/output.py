@@ -18,7 +18,7 @@ from copperline.data.images import Image
 from copperline.evaluation.pages import NOT_MEASURED
 
 _METADATA = dict[str, str | int]
-_COLOURS = 64
+_COLOURS = 192
 
 
 @dataclass(frozen=True)

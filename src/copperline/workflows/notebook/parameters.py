@@ -21,7 +21,7 @@ class Parameters(BaseSettings):
     data: Path | None = Field(None, description="a labelled data set's folder; none: see `find_boards`")
     epochs: int = Field(10, ge=1, description="of training")
     boards: int = Field(240, ge=8, description="at most so many, over all splits")
-    workspace: Path = Field(Path("copperline-workspace"), description="folder of everything that is made")
+    workspace: Path | None = Field(None, description="folder of everything that is made; none: as the settings say")
     seed: int = Field(0, ge=0, description="of drawn boards and of training")
     promote: bool = Field(False, description="whether a version that is not the first becomes champion at once")
 

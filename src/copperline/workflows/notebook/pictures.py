@@ -25,7 +25,7 @@ def labelled_samples(pairs: Sequence[BoardPair], taxonomy: Taxonomy, number: int
     chosen = showing_most_classes(pairs, number)
     shown = [
         (
-            f"Board {pair.board_id}, group {pair.board_group}",
+            f"Board {pair.board_id} of {pair.board_group}",
             draw_detections(read_pair(pair)[0], pair.labels, taxonomy, confidences=False, zoom=_zoom(pair)),
         )
         for pair in chosen

@@ -52,8 +52,8 @@ class Place:
         if self.in_snowflake:
             app = self.settings.snowflake.streamlit
             return f"The dashboard: Projects > Streamlit > {app}. It shows the boards that were just inspected."
-        name = self.settings.workspace
-        where = "" if str(name) == "copperline-workspace" else " --workspace WORKSPACE"
+        default = self.settings.workspace == Settings.model_fields["workspace"].default
+        where = "" if default else " --workspace WORKSPACE"
         return (
             f"The dashboard: run `copperline dashboard{where}` in a terminal, in the folder of this notebook, and open "
             "http://localhost:8501. It shows the boards that were just inspected."

@@ -10,6 +10,7 @@ from copperline.inspection import BatchSummary, Detector
 from copperline.registry import ModelVersion, Registry, promote_model
 from copperline.settings import Settings
 from copperline.training import EpochLines, TrainConfig, TrainedModel, fit
+from copperline.training.engines import engine_here
 from copperline.workflows.evaluating import MeasuredDetector
 from copperline.workflows.notebook.boards import Boards
 from copperline.workflows.notebook.parameters import Parameters
@@ -28,19 +29,27 @@ def training_config(parameters: Parameters, boards: Boards) -> TrainConfig:
 
 
 def train_here(
-    place: Place, dataset: BoardDataset, config: TrainConfig, tell: Callable[[str], object] = print
+    place: Place, dataset: BoardDataset, config: TrainConfig, tell: Callable[[str], None] = print
 ) -> TrainedModel:
     """Trains with the engine of this place; chooses the operating point on validation, and exports to ONNX.
 
     Args:
-        tell: is given a line for each epoch.
+        tell: is given a line when the workers start, and one for each epoch.
 
     Raises:
         CopperlineError: see `copperline.training.fit`; or another training holds the workspace.
     """
     space = Workspace(place.settings)
     with space.locked():
-        trained = fit(dataset, config, space.new_run(), place.settings, listeners=[EpochLines(tell)])
+        trained = fit(
+            dataset,
+            config,
+            space.new_run(),
+            place.settings,
+            listeners=[EpochLines(tell)],
+            engine=engine_here(place.settings),
+            tell=tell,
+        )
     if trained is None:
         raise TrainingError(
             "expected to be the main process of the training, found RANK above 0", fix="start the notebook by itself"
