@@ -6,8 +6,11 @@ Also which of them run in one process when `--dist loadgroup` shares them out.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import logging
 import os
+import re
 import shutil
 import socket
 import struct
@@ -244,12 +247,12 @@ def _databases(socket: Path, log: Path) -> Callable[[], str]:
     return new
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "snowflake"])
 def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """An empty database of each kind; on Snowflake the tables are there already, without keys."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'any.db'}"
-    return str(request.getfixturevalue("new_postgresql")())
+    return str(request.getfixturevalue(f"new_{request.param}")())
 
 
 @pytest.fixture
@@ -263,8 +266,104 @@ def any_engine(any_url: str) -> Iterator[Engine]:
 def snowflake_server() -> Iterator[dict[str, Any]]:
     """How the connector reaches a server that speaks Snowflake's protocol, in this process, on loopback."""
     fakesnow = pytest.importorskip("fakesnow", reason="fakesnow is not installed")
-    with fakesnow.server() as parameters:
+    from sqlglot.generators.duckdb import DuckDBGenerator
+
+    # DuckDB, which fakesnow runs everything on, reserves a word that Snowflake does not.
+    DuckDBGenerator.RESERVED_KEYWORDS.add("at")
+    with fakesnow.server() as parameters, _writers_are_turned_away(), _no_time_stays_null():
+        for name in ("sqlglot", "fakesnow.server", "uvicorn.access", "uvicorn.error"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # a line for each request and each comment of a column
         yield parameters
+
+
+@contextlib.contextmanager
+def _writers_are_turned_away() -> Iterator[None]:
+    """Where Snowflake lets a writer wait for another, DuckDB fails: told here as Snowflake tells that too many wait."""
+    import duckdb
+    from fakesnow.cursor import FakeSnowflakeCursor
+    from snowflake.connector.errors import ProgrammingError
+
+    execute = FakeSnowflakeCursor._execute
+
+    def told(self: Any, *arguments: Any) -> None:
+        try:
+            execute(self, *arguments)
+        except duckdb.TransactionException as error:
+            raise ProgrammingError(msg=str(error), errno=625, sqlstate="57014") from error
+
+    FakeSnowflakeCursor._execute = told
+    try:
+        yield
+    finally:
+        FakeSnowflakeCursor._execute = execute
+
+
+@contextlib.contextmanager
+def _no_time_stays_null() -> Iterator[None]:
+    """fakesnow 0.12 sends a time that is null as 1970."""
+    import pyarrow
+    from fakesnow import arrow
+
+    sent = arrow.timestamp_to_sf_struct
+
+    def with_nulls(times: Any) -> Any:
+        whole = times.combine_chunks() if isinstance(times, pyarrow.ChunkedArray) else times
+        parts = sent(whole)
+        filled = [part.fill_null(0) for part in parts.flatten()]
+        return pyarrow.StructArray.from_arrays(filled, fields=list(parts.type), mask=whole.is_null())
+
+    arrow.timestamp_to_sf_struct = with_nulls
+    try:
+        yield
+    finally:
+        arrow.timestamp_to_sf_struct = sent
+
+
+@pytest.fixture
+def new_snowflake(
+    snowflake_server: dict[str, Any], snowflake_tables: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], str]:
+    """Gives URLs of schemas with empty tables without keys, as Snowflake does not enforce them.
+
+    The environment has the credentials.
+    """
+    import snowflake.connector
+
+    for name in ("user", "password", "account", "host", "port", "protocol"):
+        monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", str(snowflake_server[name]))
+    monkeypatch.setattr("copperline.snowflake.session._ANSWER_S", 5)
+
+    def new() -> str:
+        database = f"W{next(_NUMBERS)}"
+        snowflake.connector.connect(**snowflake_server, database=database, schema="TABLES").close()
+        with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
+            inside.execute(f"USE {database}.TABLES; {snowflake_tables}")
+        return f"snowflake://{database}/TABLES"
+
+    return new
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def snowflake_tables(snowflake_server: dict[str, Any]) -> str:
+    """What makes the tables in DuckDB in an instant; once they were made through the server, which takes a second."""
+    import snowflake.connector
+
+    from copperline.warehouse.snowflake_ddl import table_statements
+
+    with snowflake.connector.connect(**snowflake_server, database="TEMPLATE", schema="TABLES") as connection:
+        cursor = connection.cursor()
+        for _, statement in table_statements():
+            cursor.execute(re.sub(r",\n  (PRIMARY|FOREIGN) KEY [^\n]*?(?=,?\n)", "", statement))
+    with sys.modules["fakesnow.server"].shared_fs.duck_conn.cursor() as inside:
+        made = inside.execute("SELECT sql FROM duckdb_tables() WHERE schema_name = 'TABLES'").fetchall()
+    rows = [
+        f"INSERT INTO {table} SELECT * FROM TEMPLATE.TABLES.{table};"
+        for table in ("copperline_schema_version", "copperline_write_lock")
+    ]
+    return "".join([*(statement for (statement,) in made), *rows])
 
 
 S3_KEYS = {
@@ -279,8 +378,6 @@ def s3_server() -> Iterator[str]:
     """The address of a server that speaks S3, in this process, on loopback."""
     server_of = pytest.importorskip("moto.server", reason="moto is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")
-    import logging
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     server = server_of.ThreadedMotoServer("127.0.0.1", 0)
     server.start()

@@ -160,7 +160,9 @@ class Settings(BaseSettings):
 
     @property
     def warehouse(self) -> str:
-        """SQLAlchemy URL of the warehouse."""
+        """SQLAlchemy URL of the warehouse; `snowflake://` alone means the schema that `snowflake` names."""
+        if self.warehouse_url is not None and self.warehouse_url.startswith("snowflake://"):
+            return self.snowflake.warehouse_url(self.warehouse_url)
         return self.warehouse_url or f"sqlite:///{self.workspace.absolute() / 'warehouse.db'}"
 
     @property

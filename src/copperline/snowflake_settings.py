@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -52,6 +53,20 @@ class SnowflakeSettings(BaseModel):
     def schema_in_sql(self) -> str:
         """Database and schema as they stand in SQL."""
         return f"{quoted(self.database)}.{quoted(self.schema_name)}"
+
+    def warehouse_url(self, url: str = "snowflake://") -> str:
+        """The URL of the tables with what `url` leaves out: database and schema, role and virtual warehouse.
+
+        >>> SnowflakeSettings().warehouse_url()
+        'snowflake://PCB_CV/PUBLIC?role=PCB_CV_ROLE&warehouse=PCB_CV_WH'
+        >>> SnowflakeSettings().warehouse_url("snowflake://PLANT/QUALITY?role=READER")
+        'snowflake://PLANT/QUALITY?role=READER&warehouse=PCB_CV_WH'
+        """
+        named, _, options = url.removeprefix("snowflake://").partition("?")
+        given = dict(parse_qsl(options))
+        place = named.strip("/") or f"{quote(self.database, safe='')}/{quote(self.schema_name, safe='')}"
+        used = {"role": self.role, "warehouse": self.warehouse, **given}
+        return f"snowflake://{place}?{urlencode(used, quote_via=quote)}"
 
     def in_schema(self, name: str) -> str:
         """The full name of an object of the schema, as it stands in SQL.

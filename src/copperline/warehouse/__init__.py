@@ -18,7 +18,7 @@ from copperline.warehouse.boards import (
     list_boards,
     trace_board,
 )
-from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
+from copperline.warehouse.engine import open_warehouse, open_warehouse_of, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.golden_references import (
     NewReference,
@@ -175,6 +175,7 @@ __all__ = [
     "next_for_review",
     "normalised_boxes",
     "open_warehouse",
+    "open_warehouse_of",
     "parse_label_text",
     "pixel_boxes",
     "place",

@@ -22,6 +22,7 @@ from copperline.taxonomy import DEEPPCB, Call, Taxonomy
 from copperline.warehouse.engine import write_transaction
 from copperline.warehouse.labels import normalised_boxes
 from copperline.warehouse.records import BoardRecord, InspectionRecord, LabeledBoard, inference_id_for
+from copperline.warehouse.snowflake_rows import insert_rows, merge_rows
 from copperline.warehouse.tables import defect_logs, inspections, pcb_labeled_data, pcb_metadata
 from copperline.warehouse.tallies import kept
 
@@ -117,9 +118,8 @@ def _add_inspections(connection: Connection, records: Sequence[InspectionRecord]
 def insert_inspections(connection: Connection, new: Sequence[InspectionRecord], taxonomy: Taxonomy) -> None:
     """Adds inspections that are not there, with their detections; the caller keeps the counts (`kept`)."""
     defects = [row for record in new for row in _defect_rows(record, taxonomy)]
-    connection.execute(insert(inspections), [_inspection_row(record) for record in new])
-    if defects:
-        connection.execute(insert(defect_logs), defects)
+    insert_rows(connection, inspections, [_inspection_row(record) for record in new])
+    insert_rows(connection, defect_logs, defects)
 
 
 def _inspection_row(record: InspectionRecord) -> Row:
@@ -172,14 +172,20 @@ def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
         if key in sources and (row["source"] == "real" or sources[key] == "simulated")
     ]
     with kept(connection, sorted([row["board_id"] for row in added] + [row["key"] for row in changed])):
-        if added:
-            connection.execute(insert(pcb_metadata), added)
-        if changed:
+        insert_rows(connection, pcb_metadata, added)
+        if changed and connection.dialect.name == "snowflake":
+            merge_rows(connection, pcb_metadata, [_with_board_id(row) for row in changed], found="replace")
+        elif changed:
             values: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
             connection.execute(
                 update(pcb_metadata).where(pcb_metadata.c.board_id == bindparam("key")).values(values), changed
             )
     return len(added) + len(changed)
+
+
+def _with_board_id(row: Row) -> Row:
+    """A changed row, with its key where the table has it."""
+    return {"board_id" if name == "key" else name: value for name, value in row.items()}
 
 
 def _replace_labeled(connection: Connection, boards: Sequence[LabeledBoard]) -> int:
