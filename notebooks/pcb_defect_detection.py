@@ -308,13 +308,14 @@ nb.thresholds_table(on_validation.evaluation, taxonomy)
 # inspects changes only when a person promotes it, here with `PROMOTE`, or in the dashboard after a comparison.
 
 # %%
-from copperline.registry import Registry
+from copperline.registry import open_registry
 
 version = nb.register_here(place, trained, dataset, measured, promote=parameters.promote)
-nb.versions_table(Registry(settings).versions())
+registry = open_registry(settings)
+nb.versions_table(registry.versions())
 
 # %%
-print("\n".join(f"- {limitation}" for limitation in version.read_card().limitations))
+print("\n".join(f"- {limitation}" for limitation in registry.read_card(version).limitations))
 
 # %% [markdown]
 # *What the card says that this model is not good for.*

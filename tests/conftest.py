@@ -6,6 +6,7 @@ Also which of them run in one process when `--dist loadgroup` shares them out.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import logging
@@ -20,8 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from unittest.mock import PropertyMock, create_autospec
 
 import hypothesis
 import pytest
@@ -364,6 +367,174 @@ def snowflake_tables(snowflake_server: dict[str, Any]) -> str:
         for table in ("copperline_schema_version", "copperline_write_lock")
     ]
     return "".join([*(statement for (statement,) in made), *rows])
+
+
+@pytest.fixture
+def snowpark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The active Snowpark session, in local testing: its stages hold real files. LIST, which it lacks, walks them."""
+    snowpark = pytest.importorskip("snowflake.snowpark", reason="Snowpark is not installed")
+    from snowflake.snowpark.mock._stage_registry import extract_stage_name_and_prefix
+
+    from copperline.stage import snowflake_files
+
+    session = snowpark.Session.builder.config("local_testing", True).create()
+
+    def listed(of: Any, place: Any) -> list[dict[str, Any]]:
+        stage, _ = extract_stage_name_and_prefix(place.in_sql)
+        root = Path(of._conn.stage_registry[stage]._working_directory)
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return [
+            {
+                "name": f"{place.stage.lower()}/{path.relative_to(root).as_posix()}",
+                "size": path.stat().st_size,
+                "md5": hashlib.md5(path.read_bytes()).hexdigest(),
+                "last_modified": formatdate(path.stat().st_mtime, usegmt=True),
+            }
+            for path in files
+        ]
+
+    monkeypatch.setattr(snowflake_files, "_list", listed)
+    monkeypatch.setattr(snowflake_files, "_PAUSE_S", 0.01)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+class SnowflakeAccount:
+    """What an account keeps of one model. No account is at hand: its registry, model and versions are Snowflake ML's
+    own classes by specification, so that each call is held to their arguments; what they keep is kept here, exported
+    files are real ones.
+
+    Attributes:
+        rows: of SHOW VERSIONS, by name.
+        registry: what opening the account's registry gives.
+        default: name of the default version.
+        logged: arguments of each `log_model`.
+        moves_taken_aliases: whether an alias that is taken may be set elsewhere at once.
+        failing: what to raise in which call.
+        meanwhile: called in the middle of `log_model`, as somebody who is faster.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from snowflake.ml.registry import Registry
+
+        self.folder = folder
+        self.registry = create_autospec(Registry, instance=True)
+        self.registry.get_model.side_effect = self._get_model
+        self.registry.log_model.side_effect = self._log_model
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.default: str | None = None
+        self.logged: list[dict[str, Any]] = []
+        self.moves_taken_aliases = True
+        self.failing: dict[str, Exception] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def add(self, name: str, metrics: dict[str, Any] | None = None) -> None:
+        import pandas as pd
+
+        metadata = None if metrics is None else {"snowpark_ml_schema_version": "2024-01-01", "metrics": metrics}
+        self.rows[name] = {
+            "created_on": pd.Timestamp("2026-03-03 21:06", tz="America/Los_Angeles"),
+            "name": name,
+            "aliases": json.dumps(["DEFAULT", "FIRST"] if not self.rows else ["LAST"]),
+            "metadata": None if metadata is None else json.dumps(metadata),
+        }
+        self.default = self.default or name
+
+    def aliases(self, name: str) -> list[str]:
+        found: list[str] = json.loads(self.rows[name]["aliases"])
+        return found
+
+    def _fail(self, what: str) -> None:
+        if what in self.failing:
+            raise self.failing[what]
+
+    def _get_model(self, model_name: str) -> Any:
+        import pandas as pd
+        from snowflake.ml.model import Model
+
+        self._fail("get_model")
+        assert model_name == '"YOLO_PCB_DETECTOR"'
+        if not self.rows:
+            raise ValueError(f"Unable to find model {model_name}")
+        model = create_autospec(Model, instance=True)
+        model.version.side_effect = self._version
+        model.show_versions.side_effect = lambda: pd.DataFrame(list(self.rows.values()))
+        type(model).default = PropertyMock(side_effect=self._set_default)
+        return model
+
+    def _set_default(self, name: str) -> None:
+        self._fail("default")
+        self.default = name
+
+    def _log_model(self, model: Any, **arguments: Any) -> None:
+        self.meanwhile()
+        self._fail("log_model")
+        name = arguments["version_name"]
+        if name in self.rows:
+            raise ValueError(f"Model YOLO_PCB_DETECTOR version {name} already existed.")
+        self.logged.append({"model": model, **arguments})
+        files = self.folder / name / "model" / "models" / "detector" / "artifacts"
+        files.mkdir(parents=True)
+        for file in model.context.artifacts.values():
+            shutil.copy(file, files)
+        self.add(name, arguments["metrics"])
+
+    def _version(self, version_or_alias: str) -> Any:
+        from snowflake.ml.model import ModelVersion
+
+        if version_or_alias not in self.rows:
+            raise ValueError(f"Unable to find version or alias with name {version_or_alias}")
+        version = create_autospec(ModelVersion, instance=True)
+        version.set_alias.side_effect = lambda alias_name: self._set_alias(version_or_alias, alias_name)
+        version.unset_alias.side_effect = self._unset_alias
+        version.export.side_effect = lambda target_path: self._export(version_or_alias, target_path)
+        version.run.side_effect = self._run
+        return version
+
+    def _set_alias(self, name: str, alias: str) -> None:
+        self._fail(f"set_alias {name}")
+        holder = next((row for row in self.rows if alias.upper() in self.aliases(row)), None)
+        if holder is not None and not self.moves_taken_aliases:
+            raise ValueError(f"Alias {alias.upper()} is used by version {holder}.")
+        self._unset_alias(alias)
+        self.rows[name]["aliases"] = json.dumps([*self.aliases(name), alias.upper()])
+
+    def _unset_alias(self, version_or_alias: str) -> None:
+        for name in self.rows:
+            self.rows[name]["aliases"] = json.dumps([a for a in self.aliases(name) if a != version_or_alias.upper()])
+
+    def _export(self, name: str, target: str) -> None:
+        self._fail("export")
+        assert list(Path(target).iterdir()) == []  # or the real one refuses
+        shutil.copytree(self.folder / name, target, dirs_exist_ok=True)
+
+    def _run(self, frame: Any, function_name: str) -> Any:
+        import pandas as pd
+
+        assert function_name == "PREDICT"
+        rows = [
+            {"call": "FAIL", "registration_score": 0.9, "detections": '[{"class": "open"}]', "error": None},
+            {"call": None, "registration_score": None, "detections": None, "error": "image: damaged"},
+        ]
+        return pd.DataFrame([{**given, **rows[n]} for n, given in enumerate(frame.to_dict("records"))])
+
+
+@pytest.fixture
+def snowflake_account(tmp_path: Path, snowpark: Any, monkeypatch: pytest.MonkeyPatch) -> SnowflakeAccount:
+    """The registry of an account with nothing in it, which the active session is of."""
+    registry = pytest.importorskip("snowflake.ml.registry", reason="Snowflake ML is not installed")
+    account = SnowflakeAccount(tmp_path / "account")
+
+    def opened(session: Any, *, database_name: str, schema_name: str, options: dict[str, Any]) -> Any:
+        assert session is snowpark
+        assert (database_name, schema_name) == ('"PCB_CV"', '"PUBLIC"')
+        account._fail("open")
+        return account.registry
+
+    monkeypatch.setattr(registry, "Registry", create_autospec(registry.Registry, side_effect=opened))
+    return account
 
 
 S3_KEYS = {

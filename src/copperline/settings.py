@@ -38,7 +38,9 @@ class Settings(BaseSettings):
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
     warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
-    registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
+    registry_uri: str | None = Field(
+        None, description="MLflow URI, or `snowflake`: the account's registry; default: SQLite in the workspace"
+    )
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
     stage_clock_tolerance_s: float = Field(
         5.0,
@@ -167,8 +169,14 @@ class Settings(BaseSettings):
 
     @property
     def registry(self) -> str:
-        """MLflow tracking and registry URI."""
-        return self.registry_uri or f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+        """MLflow tracking and registry URI; training runs are kept there too where the models are in Snowflake."""
+        own = f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+        return own if self.registry_on_snowflake else self.registry_uri or own
+
+    @property
+    def registry_on_snowflake(self) -> bool:
+        """Whether model versions are those of the Snowflake account."""
+        return self.registry_uri in ("snowflake", "snowflake://")
 
     @property
     def stage(self) -> Path:

@@ -24,9 +24,9 @@ VersionArgument = Annotated[str, typer.Argument(help="A version number, an alias
 @app.command("list")
 def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """List the registered versions, the newest first, and the models that ship with Copperline."""
-    from copperline.registry import BUILTIN, Registry, builtin_model, builtin_models
+    from copperline.registry import BUILTIN, builtin_model, builtin_models, open_registry
 
-    versions = Registry(settings_for(workspace)).versions()
+    versions = open_registry(settings_for(workspace)).versions()
     shipped = [builtin_model(name) for name in builtin_models()]
     if json_:
         print_json(
@@ -176,9 +176,9 @@ def promote(
 @app.command()
 def history(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """List who pointed which alias to which version, when and why, the oldest first; nothing is ever removed."""
-    from copperline.registry import Registry
+    from copperline.registry import open_registry
 
-    registry = Registry(settings_for(workspace))
+    registry = open_registry(settings_for(workspace))
     found = registry.history()
     if json_:
         print_json(

@@ -25,9 +25,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         connection.execute(insert(table), part)
 
 
-def merge_rows(
-    connection: Connection, table: Table, rows: Sequence[Row], *, found: Literal["add", "replace"]
-) -> None:
+def merge_rows(connection: Connection, table: Table, rows: Sequence[Row], *, found: Literal["add", "replace"]) -> None:
     """Adds rows by MERGE, or changes those of the same primary key, which no two of `rows` have.
 
     Args:

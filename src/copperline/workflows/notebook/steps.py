@@ -7,7 +7,7 @@ from collections.abc import Callable
 from copperline.data import BoardDataset
 from copperline.errors import TrainingError
 from copperline.inspection import BatchSummary, Detector
-from copperline.registry import ModelVersion, Registry, promote_model
+from copperline.registry import ModelVersion, open_registry, promote_model
 from copperline.settings import Settings
 from copperline.training import EpochLines, TrainConfig, TrainedModel, fit
 from copperline.training.engines import engine_here
@@ -74,7 +74,7 @@ def register_here(
     measured.write_report(Workspace(settings).reports / f"{version.name}-{version.version}", trained.history)
     if promote:
         promote_model(settings, str(version.version), reason="asked for in the notebook, by PROMOTE")
-    return Registry(settings).get(str(version.version))
+    return open_registry(settings).get(str(version.version))
 
 
 def inspect_here(settings: Settings, version: ModelVersion, dataset: BoardDataset) -> BatchSummary:
