@@ -129,6 +129,8 @@ def _over_session(session: Session, where: Place, timeout_s: float) -> Engine:
         url,
         creator=lambda: _Borrowed(session.connection),
         poolclass=QueuePool,
+        # Snowpark binds with `?`, the connector by itself does not.
+        paramstyle="pyformat" if getattr(session.connection, "is_pyformat", False) else "qmark",
         pool_size=1,
         max_overflow=0,
         pool_timeout=timeout_s,
