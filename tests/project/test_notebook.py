@@ -85,7 +85,7 @@ def test_it_says_that_its_outputs_are_of_drawn_boards() -> None:
 def test_it_runs_in_a_fresh_kernel_and_leaves_what_it_says(script: ModuleType, tmp_path: Path) -> None:
     notebook = script.read_cells()
     here = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])}
-    short = {"COPPERLINE_NOTEBOOK_BOARDS": "12", "COPPERLINE_NOTEBOOK_EPOCHS": "1"}
+    short = {"COPPERLINE_NOTEBOOK_BOARDS": "8", "COPPERLINE_NOTEBOOK_EPOCHS": "1"}
     script.execute(notebook, tmp_path, {**here, **short, "COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"})
     assert script.faults(notebook) == []  # nor anything on stderr, such as a warning
     pictures = [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
@@ -99,9 +99,9 @@ def test_it_runs_in_a_fresh_kernel_and_leaves_what_it_says(script: ModuleType, t
     assert set(version.read_card().metrics) >= {"by split"}
     with closing(sqlite3.connect(workspace / "warehouse.db")) as database:
         counts = "SELECT COUNT(*), COUNT(DISTINCT board_id) FROM inspections WHERE station_id = 'notebook'"
-        assert database.execute(counts).fetchone() == (2, 2)
+        assert database.execute(counts).fetchone() == (1, 1)
         (made_up,) = database.execute("SELECT COUNT(*) FROM pcb_metadata WHERE source = 'simulated'").fetchone()
-        assert made_up == 2
-        assert database.execute("SELECT COUNT(*) FROM pcb_labeled_data").fetchone() == (12,)
+        assert made_up == 1
+        assert database.execute("SELECT COUNT(*) FROM pcb_labeled_data").fetchone() == (8,)
     assert (workspace / "reports" / "pcb-detector-1" / "report.html").is_file()
-    assert len(list((workspace / "datasets" / "notebook-synthetic-yolo" / "labels").rglob("*.txt"))) == 12
+    assert len(list((workspace / "datasets" / "notebook-synthetic-yolo" / "labels").rglob("*.txt"))) == 8

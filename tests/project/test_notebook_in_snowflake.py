@@ -54,7 +54,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def small_boards(tmp_path: Path) -> Path:
-    write_synthetic_dataset(tmp_path / "boards", train=8, test=4, size=160, processes=1)
+    write_synthetic_dataset(tmp_path / "boards", train=8, test=2, size=160, processes=1)
     return tmp_path / "boards"
 
 
@@ -102,10 +102,10 @@ def test_boards_of_the_table_are_read_over_the_session(
 
     again = run(code_of_sections(until=3))
     assert again["boards"].source == "table"
-    assert "12 boards: from the table pcb_labeled_data." in capsys.readouterr().out
+    assert "10 boards: from the table pcb_labeled_data." in capsys.readouterr().out
     assert {pair.board_id for pair in again["dataset"]} == {pair.board_id for pair in first["dataset"]}
     counted = query_warehouse(again["settings"], "SELECT COUNT(*) FROM pcb_labeled_data", {})
-    assert counted.rows == ((12,),)
+    assert counted.rows == ((10,),)
     assert not (in_folder / "copperline-workspace" / "warehouse.db").exists()
 
 
@@ -131,11 +131,11 @@ def test_all_cells_run_with_the_account_s_registry_and_warehouse(
     assert logged["version_name"] == "V1"
     assert snowflake_account.default == "V1"
     query = "SELECT COUNT(*), COUNT(DISTINCT board_id), MIN(model_version) FROM inspections"
-    assert query_warehouse(left["settings"], query, {}).rows == ((4, 4, "1"),)
+    assert query_warehouse(left["settings"], query, {}).rows == ((2, 2, "1"),)
     assert "Projects > Streamlit > PCB_DEFECT_DETECTION_APP" in capsys.readouterr().out
 
 
-def test_settings_that_name_another_registry_stay(session: Any, in_folder: Path) -> None:
+def test_settings_that_name_another_registry_stay(snowpark: Any, in_folder: Path) -> None:
     (in_folder / "copperline.toml").write_text('registry_uri = "sqlite:////srv/registry.db"\n')
     left = run(code_of_sections(until=1))
     assert left["settings"].registry_uri == "sqlite:////srv/registry.db"
