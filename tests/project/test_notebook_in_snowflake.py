@@ -122,6 +122,7 @@ def test_all_cells_run_with_the_account_s_registry_and_warehouse(
     monkeypatch.setattr("copperline.warehouse.snowflake_engine.active_session", lambda: None)
     monkeypatch.setattr("copperline.inspection.snowflake_push.require_packages", lambda session, database: None)
     monkeypatch.setenv("COPPERLINE_NOTEBOOK_DATA", str(small_boards))
+    monkeypatch.setenv("COPPERLINE_NOTEBOOK_PROMOTE", "true")
 
     left = run(code_of_sections())
     assert left["place"].in_snowflake
