@@ -18,6 +18,7 @@ from copperline.warehouse.boards import (
     list_boards,
     trace_board,
 )
+from copperline.warehouse.copying import Copied, copy_warehouse
 from copperline.warehouse.engine import open_warehouse, open_warehouse_of, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.golden_references import (
@@ -37,6 +38,7 @@ from copperline.warehouse.inspection_list import (
     list_inspections,
     read_inspections,
 )
+from copperline.warehouse.labeled_boards import read_labeled_boards
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.line_results import (
     BoardTold,
@@ -112,6 +114,7 @@ __all__ = [
     "BoardRow",
     "BoardTold",
     "BoardTrace",
+    "Copied",
     "DefectCounts",
     "DetectionRow",
     "DispositionRow",
@@ -144,6 +147,7 @@ __all__ = [
     "boards_of_two_models",
     "boards_query",
     "clock_ahead",
+    "copy_warehouse",
     "count_boards",
     "count_defects",
     "count_values",
@@ -182,6 +186,7 @@ __all__ = [
     "plant_counts",
     "queue_query",
     "read_inspections",
+    "read_labeled_boards",
     "read_transaction",
     "rebuild_derived",
     "record_disposition",

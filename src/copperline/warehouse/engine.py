@@ -90,6 +90,22 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def begin_writing(connection: Connection) -> Iterator[None]:
+    """The write transaction of `write_transaction` on a connection that is there; errors are the driver's."""
+    dialect = connection.dialect.name
+    connection.execution_options(**{WRITES: True})
+    try:
+        with connection.begin():
+            if dialect == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+            elif dialect == "snowflake":
+                lock(connection)
+            yield
+    finally:
+        connection.execution_options(**{WRITES: False})
+
+
+@contextmanager
 def read_transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction for reading: on SQLite, all its queries see the same moment."""
     with warehouse_errors(place(engine.url)), engine.connect() as connection, connection.begin():
@@ -242,7 +258,7 @@ def _installed_version(connection: Connection, where: str) -> int | None:
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
     if schema_version.name in present:
-        version = connection.execute(select(func.max(schema_version.c.version))).scalar()
+        version: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
         if version is not None:
             return version
     for table in metadata.sorted_tables:
@@ -265,11 +281,7 @@ def _has_all_tables(engine: Engine) -> bool:
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
-        elif engine.dialect.name == "snowflake":
-            lock(connection)
+    with engine.connect() as connection, begin_writing(connection):
         yield connection
 
 

@@ -1,25 +1,27 @@
 """The warehouse in a Snowflake account: over a connection of its own, or over the session that runs this.
 
-A URL is `snowflake://DATABASE/SCHEMA?role=ROLE&warehouse=WAREHOUSE` (`Settings.warehouse` fills in what is left out). It
-holds no credentials: they are those of the environment (copperline.snowflake.session). Inside Snowflake, in a notebook,
-app or job, the active session is used instead, which has none to give.
+A URL is `snowflake://DATABASE/SCHEMA?role=ROLE&warehouse=WAREHOUSE` (`Settings.warehouse` fills in what is left out).
+It holds no credentials: they are those of the environment (copperline.snowflake.session). Inside Snowflake, in a
+notebook, app or job, the active session is used instead, which has none to give.
 
-Snowflake has no lock to ask for, but a transaction that changes a table keeps others from changing it until its end. So
-each writer first changes the one row of `copperline_write_lock`: writers come one after another, and what one reads then
-is still true when it writes, as with SQLite and PostgreSQL.
+Snowflake has no lock to ask for, but a transaction that changes a table keeps others from changing it until its end.
+So each writer first changes the one row of `copperline_write_lock`: writers come one after another, and what one reads
+then is still true when it writes, as with SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
 from copperline.errors import WarehouseError
 from copperline.snowflake.session import active_session, connection_parameters
@@ -119,21 +121,21 @@ def _connect(where: Place, timeout_s: float) -> Any:
             "QUERY_TAG": "copperline",
             "LOCK_TIMEOUT": max(1, int(timeout_s)),  # seconds; Snowflake's own is half a day
             "CLIENT_TELEMETRY_ENABLED": False,
+            # An account may have its own, by which the texts of times that are sent mean others.
+            "TIMESTAMP_INPUT_FORMAT": "AUTO",
+            "DATE_INPUT_FORMAT": "AUTO",
         },
     )
 
 
 def _over_session(session: Session, where: Place, timeout_s: float) -> Engine:
     url = URL.create("snowflake", host=where.database, database=where.schema)
+    turn = _TURNS.setdefault(session.connection, threading.Lock())
     engine = create_engine(
         url,
-        creator=lambda: _Borrowed(session.connection),
-        poolclass=QueuePool,
-        # Snowpark binds with `?`, the connector by itself does not.
-        paramstyle="pyformat" if getattr(session.connection, "is_pyformat", False) else "qmark",
-        pool_size=1,
-        max_overflow=0,
-        pool_timeout=timeout_s,
+        creator=lambda: _Borrowed(session.connection, turn, timeout_s),
+        poolclass=NullPool,  # borrowed for each transaction, and given back at its end
+        paramstyle="qmark",  # how Snowpark sets up its connections
     )
     with warehouse_errors(place(url)):
         used = _bare(session.get_current_database()), _bare(session.get_current_schema())
@@ -154,11 +156,21 @@ def _prepared(engine: Engine, timeout_s: float) -> Engine:
     return engine.execution_options(**{_LOCK_S: timeout_s})
 
 
-class _Borrowed:
-    """A connection that belongs to a session: the pool may have it, but not close it."""
+# Of a session's connection: who has it. All engines over it share one: else one's commit ends another's transaction.
+_TURNS: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
 
-    def __init__(self, connection: Any) -> None:
+
+class _Borrowed:
+    """A session's connection for one transaction; closing it gives it back, and the session goes on."""
+
+    def __init__(self, connection: Any, turn: threading.Lock, timeout_s: float) -> None:
+        if not turn.acquire(timeout=timeout_s):
+            raise WarehouseError(
+                f"expected to get the session within {timeout_s:g} s, found it in use by another thread",
+                fix="try again",
+            )
         object.__setattr__(self, "_connection", connection)
+        object.__setattr__(self, "_give_back", [turn.release])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -167,8 +179,9 @@ class _Borrowed:
         setattr(self._connection, name, value)
 
     def close(self) -> None:
-        """Ends what was begun; the session goes on."""
-        self._connection.rollback()
+        """The pool has undone before what was not committed."""
+        while self._give_back:
+            self._give_back.pop()()
 
 
 def _bare(name: str | None) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Column, Connection, Integer, Table, bindparam, insert, text
-from sqlalchemy.types import TypeEngine
 
 Row = Mapping[str, Any]
 
@@ -55,12 +55,15 @@ def _merge(table: Table, names: Sequence[str], rows: int, found: str) -> Any:
 
 def _typed(column: Column[Any], place: str) -> str:
     """Numbers have their type from how they are written; times, dates and what is null in all rows have not."""
-    kind: TypeEngine[Any] = column.type
-    if isinstance(kind, Integer):
-        return place
+    return place if isinstance(column.type, Integer) else f"CAST({place} AS {snowflake_type(column)})"
+
+
+@cache
+def snowflake_type(column: Column[Any]) -> str:
+    """The column's type in Snowflake's SQL."""
     from snowflake.sqlalchemy.snowdialect import SnowflakeDialect
 
-    return f"CAST({place} AS {kind.compile(SnowflakeDialect())})"
+    return column.type.compile(SnowflakeDialect())
 
 
 def _numbered(rows: Sequence[Row]) -> dict[str, Any]:
