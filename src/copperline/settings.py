@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COPPERLINE_", toml_file=TOML_FILE, extra="forbid", frozen=True)
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
-    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
+    warehouse_url: str | None = Field(
+        None, description="SQLAlchemy URL, or snowflake://; default: SQLite in the workspace"
+    )
     registry_uri: str | None = Field(
         None, description="MLflow URI, or `snowflake`: the account's registry; default: SQLite in the workspace"
     )

@@ -75,6 +75,7 @@ def test_all_that_belongs_together_is_there(any_engine: Engine, inspection: Make
         assert differences(connection) == []
 
 
+@pytest.mark.on_snowflake
 def test_a_repetition_adds_nothing(any_engine: Engine, inspection: Make) -> None:
     record = inspection("B1")
     result = LineResult(record, request=RequestKey("k1", "s1"), event=an_event(record))
@@ -89,6 +90,7 @@ def test_a_repetition_adds_nothing(any_engine: Engine, inspection: Make) -> None
     assert len(trace_board(any_engine, "B1").inspections) == 1
 
 
+@pytest.mark.on_snowflake
 def test_a_batch_is_all_or_nothing(any_engine: Engine, inspection: Make) -> None:
     good = inspection("B1")
     bad = inspection("B2", detections=replace(good.detections, class_ids=good.detections.class_ids + 50))
