@@ -136,6 +136,7 @@ def packed(tmp_path: Path, snowpark: Any) -> Path:
     """The shipped model as `log_model` would send it: packed by Snowflake ML itself."""
     from snowflake.ml._internal.platform_capabilities import PlatformCapabilities
     from snowflake.ml.model._model_composer.model_composer import ModelComposer
+    from snowflake.ml.registry._manager import model_manager
 
     from copperline.inspection.snowflake_package import package
 
@@ -145,8 +146,8 @@ def packed(tmp_path: Path, snowpark: Any) -> Path:
     shutil.copyfile(shipped.path, source / "model.onnx")
     shipped.card.write(source)
     arguments = package(source)
-    # What the account's server and the registry add.
-    arguments["options"] = {**arguments["options"], "relax_version": True}
+    model_manager._validate_user_model_save_options(arguments["model"], arguments["options"])
+    # What the account's server would say of itself.
     with PlatformCapabilities.mock_features({"SET_MODULE_FUNCTIONS_VOLATILITY_FROM_MANIFEST": True}):
         ModelComposer(snowpark, "@S.M.L/model", save_location=str(folder)).save(name="detector", **arguments)
     return folder

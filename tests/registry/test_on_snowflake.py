@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,11 @@ def test_a_registered_version_comes_back_as_it_was(
     assert (registered.name, registered.version, registered.aliases) == ("YOLO_PCB_DETECTOR", 1, (CHALLENGER,))
     assert registered.sha256 == file_sha256(path)
     assert registered.created_at == datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+    assert registered.read_card() == card  # here it need not be fetched
+    snowflake_account.failing["export"] = refused()
+    assert registry.resolve("1").path == registered.model_path
+    snowflake_account.failing.clear()
+    shutil.rmtree(settings.workspace)
     resolved = registry.resolve("challenger")
     assert (resolved.name, resolved.version, resolved.path.read_bytes()) == ("YOLO_PCB_DETECTOR", "1", b"weights")
     assert registry.read_card(registered) == card
@@ -183,6 +189,7 @@ def test_a_model_that_is_damaged_in_the_account_is_not_promoted_or_used(
     registry: SnowflakeRegistry, snowflake_account: Any, settings: Settings, model_file: ModelFile, card: ModelCard
 ) -> None:
     registry.register(model_file(b"one"), card, alias=None)
+    shutil.rmtree(settings.workspace)  # as on another machine
     (file,) = snowflake_account.folder.rglob("model.onnx")
     file.write_bytes(b"other")
     for act in (lambda: registry.promote(1), lambda: registry.resolve("1")):

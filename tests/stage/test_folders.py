@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,41 @@ def test_a_file_that_is_damaged_on_the_stage_is_told_and_replaces_nothing(
     with pytest.raises(StageError, match=r"args\.json: expected a file of 2 bytes with SHA-256 44136fa355b3"):
         download_folder(snowpark, PLACE, back)
     assert (back / "args.json").read_bytes() == b"mine"
+
+
+def test_a_file_that_somebody_else_wrote_since_is_sent_again(snowpark: Any, run: Path, tmp_path: Path) -> None:
+    upload_folder(snowpark, run, PLACE)
+    put_bytes(snowpark, PLACE / "args.json", b"[]")  # of the same size
+    stage = snowpark._conn.stage_registry['PCB_CV"."PUBLIC"."MODEL_STAGE']._working_directory
+    later = time.time() + 5  # a stage tells whole seconds
+    os.utime(Path(stage) / PLACE.path / "args.json", (later, later))
+    (state,) = folder_states(snowpark, PLACE)
+    assert (state.complete, state.files) == (False, 3)
+    assert upload_folder(snowpark, run, PLACE).moved == 1
+    download_folder(snowpark, PLACE, tmp_path / "back")
+    assert content(tmp_path / "back") == FILES
+
+
+def test_a_file_whose_name_begins_like_another_is_not_brought_with_it(
+    snowpark: Any, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GET takes a path for a prefix, which local testing does not."""
+    real = snowpark.file
+
+    class Prefixed:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def get(self, place: str, target: str) -> Any:
+            found = real.get(place, target)
+            if place.endswith("args.json"):
+                (Path(target) / "Zeichnung ä.png").write_bytes(b"of args.json.old/Zeichnung")
+            return found
+
+    upload_folder(snowpark, run, PLACE)
+    monkeypatch.setattr(type(snowpark), "file", Prefixed())
+    download_folder(snowpark, PLACE, tmp_path / "back")
+    assert content(tmp_path / "back") == FILES
 
 
 def test_a_file_that_is_gone_from_the_stage_shows_and_is_sent_again(snowpark: Any, run: Path) -> None:

@@ -68,6 +68,7 @@ def package(folder: Path) -> dict[str, Any]:
         "user_files": {"card": [str(folder / CARD_MARKDOWN)]},
         "target_platforms": target_platform.WAREHOUSE_ONLY,
         "options": {
+            "relax_version": True,  # what Snowflake ML adds itself: any release of the same major version will do
             # The same image gives the same result: Snowflake may remember it.
             "volatility": Volatility.IMMUTABLE,
             "method_options": {

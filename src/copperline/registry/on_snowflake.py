@@ -11,24 +11,20 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from copperline.errors import ModelError, SnowflakeError, StageError
+from copperline.errors import DataError, ModelError
 from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root
 from copperline.registry.card import CARD_JSON, ModelCard
-from copperline.registry.card_figures import card_measurements
 from copperline.registry.promotions import History, Promotion
 from copperline.registry.snowflake_promotions import StagedPromotionLog
+from copperline.registry.snowflake_versions import ListedVersion, listed_version, registry_errors, version_metrics
 from copperline.registry.store import CHALLENGER, CHAMPION, MODEL_FILE, ModelVersion, ResolvedModel, file_sha256
 from copperline.settings import Settings, account
-from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake.session import open_session
 from copperline.snowflake_settings import quoted
 
@@ -41,27 +37,10 @@ if TYPE_CHECKING:
 Packager = Callable[[Path], Mapping[str, Any]]
 """From a folder with `model.onnx` and `card.json` to the arguments of Snowflake's `log_model` that say what runs."""
 
-_VERSION = re.compile(r"V([1-9]\d*)")
 # Aliases of Snowflake's own, and names of versions.
 _ALIAS = re.compile(r"(?!(?:default|first|last|latest)$)(?!v?\d+$)[A-Za-z_]\w*", re.IGNORECASE | re.ASCII)
 _OUTPUTS = ("call", "registration_score", "detections", "error")  # of PREDICT
-_OWN_ALIASES = frozenset({"DEFAULT", "FIRST", "LAST"})
 _TRIES = 3  # to take a number that nobody else takes at the same time
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A row of SHOW VERSIONS; sha256 None: it is no version of Copperline's."""
-
-    name: str
-    aliases: tuple[str, ...]
-    created_at: datetime
-    sha256: str | None
-
-    @property
-    def number(self) -> int | None:
-        found = _VERSION.fullmatch(self.name)
-        return None if found is None else int(found[1])
 
 
 class SnowflakeRegistry:
@@ -111,6 +90,8 @@ class SnowflakeRegistry:
                 card.write(Path(folder))
                 number = self._logged(dict(self._packager(Path(folder))), card, sha256, run_id)
         version = self.get(str(number))
+        if not _is_whole(version):
+            _keep(version, model_path, card)  # it need not be fetched where it came from
         if alias is not None:
             self._point(alias, version, account(), "when it was registered", "any")
         return self.get(str(number))
@@ -168,7 +149,7 @@ class SnowflakeRegistry:
 
     def history(self) -> History:
         """All promotions, from the stage; raises ModelError if they cannot be read."""
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             return self._log.read()
 
     def resolve(self, name: str) -> ResolvedModel:
@@ -201,7 +182,7 @@ class SnowflakeRegistry:
                 "reference": [None if golden is None else base64.b64encode(golden).decode() for _, golden in images],
             }
         )
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             found: pd.DataFrame = self._model().version(f"V{version.version}").run(frame, function_name="PREDICT")
         found.columns = [str(column).strip('"').lower() for column in found.columns]
         rows = found.astype(object).where(found.notna(), None)[list(_OUTPUTS)].to_dict("records")
@@ -209,14 +190,14 @@ class SnowflakeRegistry:
 
     @cached_property
     def session(self) -> Session:
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             return self._given or open_session(self.names)
 
     @cached_property
     def _account(self) -> AccountRegistry:
         from snowflake.ml.registry import Registry as AccountRegistry
 
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             return AccountRegistry(
                 self.session,
                 database_name=quoted(self.names.database),
@@ -225,7 +206,7 @@ class SnowflakeRegistry:
             )
 
     def _append(self, promotion: Promotion) -> None:
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             self._log.append(promotion)
 
     @property
@@ -235,15 +216,15 @@ class SnowflakeRegistry:
     def _model(self) -> Model:
         return self._account.get_model(quoted(self.name))
 
-    def _listed(self) -> list[_Listed]:
+    def _listed(self) -> list[ListedVersion]:
         opened = self._account
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             try:
                 model = opened.get_model(quoted(self.name))
             except ValueError:
                 return []  # nothing of that name that this role may see
             rows: list[dict[str, Any]] = model.show_versions().to_dict("records")
-        return [_row(row) for row in rows]
+        return [listed_version(row) for row in rows]
 
     def _number_of(self, sha256: str) -> int | None:
         return next((version.version for version in self.versions() if version.sha256 == sha256), None)
@@ -252,12 +233,12 @@ class SnowflakeRegistry:
         for tried in range(1, _TRIES + 1):
             number = 1 + max((row.number or 0 for row in self._listed()), default=0)
             try:
-                with _registry_errors(self.where):
+                with registry_errors(self.where):
                     self._account.log_model(
                         model_name=quoted(self.name),
                         version_name=f"V{number}",
                         comment=f"{card.network}, {card.parameters:,} parameters, trained on {card.data_source}",
-                        metrics=_metrics(card, sha256, run_id),
+                        metrics=version_metrics(card, sha256, run_id),
                         **package,
                     )
                 return number
@@ -270,7 +251,7 @@ class SnowflakeRegistry:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    def _version(self, row: _Listed) -> ModelVersion:
+    def _version(self, row: ListedVersion) -> ModelVersion:
         assert row.number is not None
         assert row.sha256 is not None
         return ModelVersion(
@@ -284,14 +265,14 @@ class SnowflakeRegistry:
         )
 
     def _here(self, version: ModelVersion) -> ModelVersion:
-        if not version.model_path.is_file() or file_sha256(version.model_path) != version.sha256:
+        if not _is_whole(version):
             self._fetch(version)
         return version
 
     def _fetch(self, version: ModelVersion) -> None:
         """Copies the version's files here; raises ModelError unless the model is what was registered."""
         with tempfile.TemporaryDirectory(prefix="copperline-") as exported:
-            with _registry_errors(self.where):
+            with registry_errors(self.where):
                 self._model().version(f"V{version.version}").export(exported)
             model, card = (next(Path(exported).rglob(name), None) for name in (MODEL_FILE, CARD_JSON))
             found = "no file" if model is None else file_sha256(model)
@@ -302,12 +283,8 @@ class SnowflakeRegistry:
                     where=self.where,
                     fix="promote another version, or register the model again under another name",
                 )
-            read = ModelCard.read(card)
-            if version.folder.exists():
-                shutil.rmtree(version.folder)  # named by what it should hold, and does not
-            with atomic_folder(version.folder, marker=MODEL_FILE) as partial:
-                shutil.copyfile(model, partial / MODEL_FILE)
-                read.write(partial)
+            if not _is_whole(version):
+                _keep(version, model, ModelCard.read(card))
 
     def _point(self, alias: str, to: ModelVersion, by: str, reason: str, expected: int | Literal["any"] | None) -> None:
         now = next((version.version for version in self.versions() if alias in version.aliases), None)
@@ -327,7 +304,7 @@ class SnowflakeRegistry:
                 self._append(promotion.model_copy(update={"failed": error.problem}))
                 raise
         if alias == CHAMPION:
-            with _registry_errors(self.where):
+            with registry_errors(self.where):
                 self._model().default = f"V{to.version}"
 
     def _move(self, alias: str, now: int | None, to: int) -> None:
@@ -337,7 +314,7 @@ class SnowflakeRegistry:
             if now is None:
                 raise
             # Where an alias that is taken is refused: it is taken away first, and given back if that does not help.
-            with _registry_errors(self.where):
+            with registry_errors(self.where):
                 self._model().version(f"V{now}").unset_alias(alias)
             try:
                 self._set(alias, to)
@@ -346,50 +323,8 @@ class SnowflakeRegistry:
                 raise
 
     def _set(self, alias: str, number: int) -> None:
-        with _registry_errors(self.where):
+        with registry_errors(self.where):
             self._model().version(f"V{number}").set_alias(alias)
-
-
-@contextmanager
-def _registry_errors(where: str) -> Iterator[None]:
-    """Raises what an account refuses as the ModelError that every registry raises.
-
-    Snowflake ML says with a ValueError too what an account lacks or has already.
-    """
-    try:
-        with snowflake_errors(where):
-            yield
-    except (SnowflakeError, StageError) as error:
-        raise ModelError(error.problem, where=error.where or where, fix=error.fix) from error
-    except ValueError as error:
-        words = " ".join(str(error).split())[:300].rstrip(".")
-        raise ModelError(f"Snowflake refuses: {words}", where=where, fix="see docs/snowflake.md") from error
-
-
-def _row(row: Mapping[str, Any]) -> _Listed:
-    aliases = {str(alias) for alias in json.loads(row.get("aliases") or "[]")} - _OWN_ALIASES
-    metadata = json.loads(row.get("metadata") or "{}")
-    metrics = metadata.get("metrics") if isinstance(metadata, dict) else None
-    sha256 = metrics.get("sha256") if isinstance(metrics, dict) else None
-    created: datetime = row["created_on"]
-    return _Listed(
-        name=str(row["name"]),
-        aliases=tuple(sorted(alias.lower() for alias in aliases)),
-        created_at=created.replace(tzinfo=UTC) if created.tzinfo is None else created.astimezone(UTC),
-        sha256=sha256 if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256) else None,
-    )
-
-
-def _metrics(card: ModelCard, sha256: str, run_id: str | None) -> dict[str, Any]:
-    """The card's figures by what they were measured on, beside what the registry needs to know of the file."""
-    found: dict[str, Any] = {"sha256": sha256, "data_sha256": card.data_hash}
-    if run_id is not None:
-        found["run_id"] = run_id
-    for measured in card_measurements(card):
-        figures = {name: figure.value for name, figure in measured.figures.items() if figure.value is not None}
-        if figures:
-            found[measured.measured_on] = figures
-    return found
 
 
 def _named(version: int | str | None) -> str:
@@ -401,3 +336,18 @@ def _check_alias(alias: str) -> None:
         raise ModelError(
             f"{alias!r} cannot be an alias in Snowflake", fix=f"use letters, digits and _, for example {CHAMPION!r}"
         )
+
+
+def _is_whole(version: ModelVersion) -> bool:
+    return version.model_path.is_file() and file_sha256(version.model_path) == version.sha256
+
+
+def _keep(version: ModelVersion, model: Path, card: ModelCard) -> None:
+    shutil.rmtree(version.folder, ignore_errors=True)  # named by what it should hold, and does not
+    try:
+        with atomic_folder(version.folder, marker=MODEL_FILE) as partial:
+            shutil.copyfile(model, partial / MODEL_FILE)
+            card.write(partial)
+    except DataError:
+        if not _is_whole(version):  # by another process, which was faster
+            raise

@@ -14,7 +14,9 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from copperline.errors import DataError, StageError
 from copperline.files import atomic_folder, require_replaceable, unwritable
-from copperline.stage.snowflake_files import get_bytes, get_file, list_entries, put_bytes, put_file
+from copperline.stage.snowflake_files import Entry, get_bytes, get_file, list_entries, put_bytes, put_file
 from copperline.stage.stage_path import StagePath, require_path
 
 if TYPE_CHECKING:
@@ -111,8 +113,7 @@ def upload_folder(session: Session, folder: Path, place: StagePath, *, progress:
 
     Raises:
         DataError: the folder does not exist, has no file, or has one whose name no stage can have.
-        StageError: the network failed; started again, it goes on.
-        SnowflakeError: Snowflake refuses.
+        StageError, SnowflakeError: the network failed, or Snowflake refuses; started again, it goes on.
     """
     wanted = _described(folder)
     there = _still_there(session, place)
@@ -146,8 +147,8 @@ def download_folder(session: Session, place: StagePath, folder: Path, *, progres
 
     Raises:
         DataError: there is no such folder on the stage, or `folder` cannot be written.
-        StageError: the folder on the stage is incomplete or damaged, or the network failed.
-        SnowflakeError: Snowflake refuses.
+        StageError: the folder on the stage is incomplete or damaged.
+        StageError, SnowflakeError: the network failed, or Snowflake refuses; started again, it goes on.
     """
     require_replaceable(folder, True, MANIFEST)
     manifest = _read(session, place)
@@ -184,9 +185,7 @@ def folder_states(session: Session, place: StagePath) -> list[FolderState]:
             manifest = _read(session, at)
             if manifest is None:
                 continue  # removed since it was listed
-            below = f"{at.path}/" if at.path else ""
-            sizes = {e.path.removeprefix(below): e.size for e in entries if e.path.startswith(below)}
-            there = {p: file for p, file in manifest.files.items() if _fits(file, sizes.get(p))}
+            there = _untouched(manifest, entries, at)
             size = sum(file.size for file in there.values())
             found.append(FolderState(at, manifest.complete and len(there) == len(manifest.files), len(there), size))
     return found
@@ -231,17 +230,23 @@ def _refuse(error: OSError) -> None:
 
 
 def _still_there(session: Session, place: StagePath) -> Mapping[str, SentFile]:
-    """What a former try sent and the stage still has: a file that somebody removed or cut is sent again."""
-    below = f"{place.path}/" if place.path else ""
-    sizes = {entry.path.removeprefix(below): entry.size for entry in list_entries(session, place)}
-    manifest = _read(session, place) if MANIFEST in sizes else None
-    if manifest is None:
-        return {}
-    return {path: file for path, file in manifest.files.items() if _fits(file, sizes.get(path))}
+    """What a former try sent and the stage still has."""
+    entries = list_entries(session, place)
+    listed = any(entry.path == (place / MANIFEST).path for entry in entries)
+    manifest = _read(session, place) if listed else None
+    return {} if manifest is None else _untouched(manifest, entries, place)
 
 
-def _fits(file: SentFile, listed: int | None) -> bool:
-    return listed is not None and file.size <= listed <= file.size + _PADDING
+def _untouched(manifest: Manifest, entries: Sequence[Entry], place: StagePath) -> dict[str, SentFile]:
+    """The manifest's files without those that were since removed, cut or written by somebody else."""
+    listed = {entry.path: entry for entry in entries}
+    written = listed[(place / MANIFEST).path].changed_at
+    found = {}
+    for path, file in manifest.files.items():
+        entry = listed.get((place / path).path)
+        if entry is not None and file.size <= entry.size <= file.size + _PADDING and entry.changed_at <= written:
+            found[path] = file
+    return found
 
 
 def _read(session: Session, place: StagePath) -> Manifest | None:
@@ -287,6 +292,16 @@ def _is_same(path: Path, file: SentFile) -> bool:
         return False
 
 
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=target.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise unwritable(target, error) from error
+
+
 def _copied(source: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -296,14 +311,13 @@ def _copied(source: Path, target: Path) -> None:
 
 
 def _fetch(session: Session, source: StagePath, file: SentFile, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-    except OSError as error:
-        raise unwritable(target, error) from error
-    get_file(session, source, target.parent)
-    if not _is_same(target, file):
-        target.unlink()
+    # In a folder of its own: GET fetches whatever begins with the path, and `best.pt` must not bring `best.pt.old/...`
+    # to where other files are.
+    with _folder_beside(target) as folder:
+        fetched = get_file(session, source, folder)
+        if _is_same(fetched, file):
+            fetched.replace(target)
+            return
         raise StageError(
             f"expected a file of {file.size} bytes with SHA-256 {file.sha256[:12]}..., found another",
             where=str(source),
