@@ -87,18 +87,14 @@ def carry_over(notebook: NotebookNode) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", action="store_true", help="carry over changed text, keep the outputs")
-    parser.add_argument("--epochs", type=int, help="instead of the notebook's own")
-    parser.add_argument("--boards", type=int, help="instead of the notebook's own")
     arguments = parser.parse_args()
     notebook = read_cells()
     if arguments.cells:
         carry_over(notebook)
     else:
-        given = {"EPOCHS": arguments.epochs, "BOARDS": arguments.boards}
-        environment = {f"COPPERLINE_NOTEBOOK_{name}": str(value) for name, value in given.items() if value}
         with tempfile.TemporaryDirectory(prefix="copperline-notebook-") as name:
             folder = Path(name).resolve()
-            execute(notebook, folder, {"COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1", **environment})
+            execute(notebook, folder, {"COPPERLINE_THREADS": "1", "OMP_NUM_THREADS": "1"})
             clean(notebook, folder)
     if faults(notebook):
         raise SystemExit("\n".join(faults(notebook)))

@@ -142,7 +142,7 @@ def import_quietly() -> None:
         warnings.simplefilter("ignore")  # such as tqdm's, which misses its widgets in a notebook
         import mlflow
         from mlflow.telemetry import get_telemetry_client, set_telemetry_client
-        from mlflow.tracking import MlflowClient  # noqa: F401
+        from mlflow.tracking import MlflowClient  # noqa: F401  what `client` imports next
 
     if get_telemetry_client() is not None:  # MLflow was imported by someone else, with its defaults
         set_telemetry_client()  # type: ignore[no-untyped-call]
