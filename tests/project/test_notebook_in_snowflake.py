@@ -92,8 +92,8 @@ def test_boards_of_the_table_are_read_over_the_session(
     assert (empty["settings"].warehouse_url, empty["settings"].registry_uri) == ("snowflake://", "snowflake")
     assert empty["boards"].source == "synthetic"  # the table is empty: boards are drawn
     told = empty["place"].table()
-    assert ("warehouse", f"{database}.{schema}") in told.rows
-    assert ("registry", f"{database}.{schema}") in told.rows
+    assert ("warehouse", f"{database}.{schema} in Snowflake") in told.rows
+    assert ("registry", f"{database}.{schema} in Snowflake") in told.rows
 
     with monkeypatch.context() as given:
         given.setenv("COPPERLINE_NOTEBOOK_DATA", str(small_boards))

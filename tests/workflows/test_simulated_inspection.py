@@ -24,6 +24,6 @@ def test_a_repeat_adds_nothing_and_every_line_is_counted(tmp_path: Path) -> None
     assert [(each.batch.inspected, each.batch.new) for each in done] == [(3, 3), (3, 0)]
     assert sum(counts.boards for counts in done[1].lines.values()) == 3
     rows = query_warehouse(
-        settings, "SELECT DISTINCT station_id, source FROM inspections NATURAL JOIN pcb_metadata", {}
+        settings, "SELECT DISTINCT station_id, source FROM inspections JOIN pcb_metadata USING (board_id)", {}
     )
     assert rows.rows == (("s", "simulated"),)

@@ -40,7 +40,14 @@ class Boards:
 
     @property
     def in_words(self) -> str:
-        return f"{len(self.dataset)} boards: {_WORDS[self.source]}."
+        """Where they came from, and what a person should know of their import, a line each."""
+        lines = [f"{len(self.dataset)} boards: {_WORDS[self.source]}."]
+        lines += [f"Note: {note}." for note in self.report.notes]
+        if self.report.skipped:
+            lines.append(
+                f"Left out: {len(self.report.skipped)} boards, the first since {self.report.skipped[0].reason}."
+            )
+        return "\n".join(lines)
 
 
 def find_boards(place: Place, parameters: Parameters) -> Boards:
@@ -66,7 +73,9 @@ def find_boards(place: Place, parameters: Parameters) -> Boards:
     fewer = thinned(dataset, parameters.boards)
     if fewer is not dataset:
         note = f"{len(fewer)} of {len(dataset)} boards, as BOARDS says"
-        report = ImportReport.of(fewer, notes=(*report.notes, note))
+        report = ImportReport.of(
+            fewer, skipped=report.skipped, duplicates=report.duplicates, notes=(*report.notes, note)
+        )
     return Boards(fewer, report, source)
 
 

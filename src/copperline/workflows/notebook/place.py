@@ -29,20 +29,20 @@ class Place:
     def table(self) -> Table:
         """For people; without paths of this machine, and without secrets."""
         names = self.settings.snowflake
-        here = "in the workspace"
-        warehouse = f"SQLite {here}" if self.settings.warehouse_url is None else place(self.settings.warehouse_url)
-        registry = f"MLflow {here}" if self.settings.registry_uri is None else "MLflow, as the settings say"
-        if self.in_snowflake:
-            schema = f"{names.database}.{names.schema_name}"
-            warehouse = schema if self.settings.warehouse_url == _IN_SNOWFLAKE["warehouse_url"] else warehouse
-            registry = schema if self.settings.registry_uri == _IN_SNOWFLAKE["registry_uri"] else registry
+        account = f"{names.database}.{names.schema_name} in Snowflake"
+        url, registry = self.settings.warehouse_url, self.settings.registry_uri
+        if url is None or url.startswith("sqlite"):
+            warehouse = "SQLite in the workspace" if url is None else "SQLite, as the settings say"
+        else:
+            warehouse = account if url == _IN_SNOWFLAKE["warehouse_url"] else place(url)
+        mlflow = "MLflow in the workspace" if registry is None else "MLflow, as the settings say"
         return Table(
             ("here", ""),
             (
                 ("runs", "in Snowflake" if self.in_snowflake else "on this machine, without an account"),
                 ("cores", str(self.settings.cores)),
                 ("warehouse", warehouse),
-                ("registry", registry),
+                ("registry", account if self.settings.registry_on_snowflake else mlflow),
                 ("defect classes", ", ".join(self.settings.taxonomy.names)),
             ),
         )
