@@ -5,7 +5,7 @@ torch is imported here and in `yolo` alone.
 
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import FINE_TUNING, TrainConfig
-from copperline.training.console import training_progress
+from copperline.training.console import EpochLines, training_progress
 from copperline.training.distributed import World
 from copperline.training.engines import Engine, LocalWorkers, RayWorkers, SnowflakeWorkers, ThisProcess, engine_here
 from copperline.training.fit import TrainedModel, fit
@@ -18,6 +18,7 @@ __all__ = [
     "FINE_TUNING",
     "Checkpoint",
     "Engine",
+    "EpochLines",
     "InitialModel",
     "Listener",
     "LocalWorkers",

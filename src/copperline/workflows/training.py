@@ -67,7 +67,7 @@ def register_model(
     test: Evaluation | None = None,
     data_hashes: Sequence[str] = (),
 ) -> ModelVersion:
-    """Registers a model that passed the parity gate, with its card.
+    """Registers a model that passed the parity gate, with its card, in the registry that the settings name.
 
     The first version becomes champion. A later one becomes challenger: what inspects the line changes only when a
     person promotes it.
