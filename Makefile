@@ -32,7 +32,7 @@ lint: $(VENV)/.test ## Check style, types and layers
 
 .PHONY: clean
 clean: ## Remove .venv and what the tools left; data and models in the workspace stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-snow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.train: pyproject.toml | $(BIN)/python
@@ -40,7 +40,7 @@ $(VENV)/.train: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,snowflake,dev]'
+	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,snowflake,notebook,dev]'
 	@touch $(VENV)/.train $@
 
 # A name that is on the PATH may still be too old, or lack venv (Debian packs it apart), so each is tried.
