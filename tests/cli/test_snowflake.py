@@ -54,7 +54,8 @@ def test_costs_are_told_with_their_sources(copperline: COPPERLINE) -> None:
     assert ran.status == 0
     assert "10 h x 1 = 10 credits x 2.5" in ran.out
     assert "not confirmed" in ran.out
-    told = copperline("snowflake", "costs", "--credit-price", 2, "--node-rate", 1, "--storage-price", 0, "--json").json
-    assert told["usd"] == 40 * 1 * 2 + 10 * 1 * 2
+    prices = ("--credit-price", 2, "--node-rate", 1, "--dashboard-rate", 0.5, "--storage-price", 0)
+    told = copperline("snowflake", "costs", *prices, "--json").json
+    assert told["usd"] == 40 * 1 * 2 + 10 * 1 * 2 + 730 * 0.5 * 2
     wrong = copperline("snowflake", "costs", "--node-hours", "-1")
     assert (wrong.status, wrong.err.count("\n")) == (1, 1)

@@ -14,9 +14,10 @@ NAMES = SnowflakeSettings()
 
 
 def test_a_bill_by_hand() -> None:
-    given_prices = Prices(warehouse_rate=2.0, node_rate=3.0, credit=4.0, storage_tb=20.0)
-    lines = monthly_cost(NAMES, Use(warehouse_hours=10, node_hours=5, storage_tb=0.5), given_prices)
-    assert [line.usd for line in lines] == [10 * 2 * 4, 5 * 3 * 4, 0.5 * 20]
+    given_prices = Prices(warehouse_rate=2.0, node_rate=3.0, dashboard_rate=0.5, credit=4.0, storage_tb=20.0)
+    use = Use(warehouse_hours=10, node_hours=5, dashboard_hours=7, storage_tb=0.5)
+    lines = monthly_cost(NAMES, use, given_prices)
+    assert [line.usd for line in lines] == [10 * 2 * 4, 5 * 3 * 4, 7 * 0.5 * 4, 0.5 * 20]
     assert lines[0].arithmetic == "10 h x 2 = 20 credits x 4"
     assert all(rate.source == "given" for line in lines for rate in line.rates)
 
@@ -34,10 +35,10 @@ def test_what_is_not_confirmed_says_so() -> None:
 hours = st.floats(0, 1e6, allow_nan=False)
 
 
-@given(hours, hours, hours)
-def test_twice_the_use_is_twice_the_bill(warehouse: float, nodes: float, storage: float) -> None:
+@given(hours, hours, hours, hours)
+def test_twice_the_use_is_twice_the_bill(warehouse: float, nodes: float, dashboard: float, storage: float) -> None:
     def bill(factor: float) -> float:
-        use = Use(warehouse * factor, nodes * factor, storage * factor)
+        use = Use(warehouse * factor, nodes * factor, dashboard * factor, storage * factor)
         return sum(line.usd for line in monthly_cost(NAMES, use, Prices()))
 
     assert bill(2) == pytest.approx(2 * bill(1))

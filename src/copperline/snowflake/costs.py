@@ -52,6 +52,8 @@ NODE_RATES = {
         "GPU_NV_L": 14.12,
     }.items()
 }
+# Of the nodes of SYSTEM_COMPUTE_POOL_CPU, where the dashboard runs unless `streamlit_pool` says otherwise.
+DASHBOARD_FAMILY = "CPU_X64_S"
 CREDIT_PRICE = Rate(3.0, "USD a credit", f"{_QUOTED}: Enterprise, AWS, US East", False)
 STORAGE_PRICE = Rate(23.0, "USD a TB and month", f"{_QUOTED}: AWS, US East, paid in advance", False)
 
@@ -62,6 +64,7 @@ class Use:
 
     warehouse_hours: float = 40.0  # the dashboard is looked at for two hours of each working day
     node_hours: float = 10.0  # five trainings of two hours on one node
+    dashboard_hours: float = 730.0  # its container runs until three days after the last visit: so all the time
     storage_tb: float = 0.1
 
 
@@ -71,6 +74,7 @@ class Prices:
 
     warehouse_rate: float | None = None
     node_rate: float | None = None
+    dashboard_rate: float | None = None
     credit: float | None = None
     storage_tb: float | None = None
 
@@ -103,9 +107,11 @@ def monthly_cost(names: SnowflakeSettings, use: Use, prices: Prices) -> list[Cos
     credit = _rate(prices.credit, CREDIT_PRICE)
     storage = _rate(prices.storage_tb, STORAGE_PRICE)
     node = _rate(prices.node_rate, _node_rate(names, prices))
+    dashboard = _rate(prices.dashboard_rate, NODE_RATES[DASHBOARD_FAMILY])
     return [
         _in_credits(f"warehouse {names.warehouse_size}", use.warehouse_hours, warehouse, credit),
         _in_credits(f"compute pool {names.instance_family}", use.node_hours, node, credit),
+        _in_credits(f"dashboard on {names.streamlit_pool}", use.dashboard_hours, dashboard, credit),
         CostLine(
             "storage",
             f"{use.storage_tb:g} TB x {storage.value:g}",
