@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("snowflake.sqlalchemy", reason="the extra snowflake is not installed")
 
 Copperline = Callable[..., Any]
+RELEASES = "copperline.workflows.snowflake_deployment.deployed_releases"
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,8 @@ def connected(account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("copperline.snowflake.session.connection_to_account", connection)
     monkeypatch.setattr("copperline.snowflake.account.runner", lambda connection: connection)
+    monkeypatch.setattr("copperline.snowflake.session.session_over", lambda connection: nullcontext())
+    monkeypatch.setattr(f"{RELEASES}.deployed_releases", lambda session, names: [])
 
 
 def test_from_nothing_and_away_again(copperline: Copperline, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +104,18 @@ def test_what_settings_do_not_ask_for_any_more_is_named(
     assert {one["kind"] for one in extra} == {"network rule", "external access integration"}
     account(drop.removesuffix(";"))
     assert "not ask for external" not in copperline("snowflake", "status").out
+
+
+def test_status_names_a_deployment_that_was_cut(copperline: Copperline, monkeypatch: pytest.MonkeyPatch) -> None:
+    from copperline.workflows.snowflake_deployment.deployed_releases import DeployedRelease
+
+    releases = [
+        DeployedRelease("app", name, complete, 3, 99, complete) for name, complete in (("a", True), ("b", False))
+    ]
+    monkeypatch.setattr(f"{RELEASES}.deployed_releases", lambda session, names: releases)
+    assert copperline("snowflake", "status", "--json").json["half_sent"] == [], "there is no stage yet"
+    copperline("snowflake", "setup")
+    assert copperline("snowflake", "status", "--json").json["half_sent"] == ["app/b"]
+    assert (
+        "Half sent: app/b on the stage. copperline snowflake deploy goes on." in copperline("snowflake", "status").out
+    )

@@ -12,7 +12,13 @@ from copperline.errors import SnowflakeError
 from copperline.snowflake.account import State, current, look, runner
 from copperline.snowflake.objects import AccountObject
 from copperline.snowflake.script import setup_steps
-from copperline.snowflake.session import active_session, close_session, connection_to_account, session_for
+from copperline.snowflake.session import (
+    active_session,
+    close_session,
+    connection_to_account,
+    session_for,
+    session_over,
+)
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.workflows.snowflake_account import objects_of
 
@@ -115,3 +121,11 @@ def test_nothing_is_left_to_do_when_the_process_ends(monkeypatch: pytest.MonkeyP
         assert any(getattr(action, "__self__", None) is session for action in left)
     ours = (session, session.connection)
     assert [action for action in left if getattr(action, "__self__", None) in ours] == []
+
+
+def test_a_session_over_a_connection_leaves_it_open(connection: Connection) -> None:
+    with session_over(connection) as session:
+        assert session.sql("SELECT 1 AS one").collect()[0]["ONE"] == 1
+        assert active_session() is session
+    assert active_session() is None
+    assert runner(connection)("SELECT 2 AS two") == [{"two": 2}]

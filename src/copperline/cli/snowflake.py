@@ -13,7 +13,10 @@ from copperline.cli.snowflake_deploy import deploy
 from copperline.cli.snowflake_train import train
 
 if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+
     from copperline.snowflake.account import Found
+    from copperline.snowflake_settings import SnowflakeSettings
 
 snowflake = typer.Typer(
     help="The same on Snowflake: make what an account needs, look at it, remove it.", no_args_is_help=True
@@ -63,7 +66,7 @@ def setup(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
 
 @snowflake.command()
 def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
-    """Show which of the objects are there, missing, or of someone else."""
+    """Show which of the objects are there, missing, or of someone else, and deployments that were cut."""
     from copperline.snowflake.account import State, become_what_sees_most, look, runner
     from copperline.snowflake.session import connection_to_account
     from copperline.workflows.snowflake_account import objects_of
@@ -77,10 +80,12 @@ def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
     with connection_to_account() as connection:
         role = become_what_sees_most(runner(connection), names)
         found = look(runner(connection), names, objects)
+        half_sent = _half_sent(connection, names, found)
     shown = [one for one in found if one.about.wanted or one.state is not State.MISSING]
     counts = {str(state): sum(one.state is state for one in shown) for state in State}
     if json_:
-        print_json({"role": role, "counts": counts, "objects": [_described(one) for one in shown]})
+        described = [_described(one) for one in shown]
+        print_json({"role": role, "counts": counts, "objects": described, "half_sent": half_sent})
         return
     print_table(
         f"Seen by {role}",
@@ -90,6 +95,7 @@ def status(dry_run: DryRunOption = False, json_: JsonOption = False) -> None:
     say(
         ", ".join(f"{count} {state}" for state, count in counts.items() if count) + ".",
         *_about_extra(_not_asked_for(shown)),
+        *(f"Half sent: {folder} on the stage. copperline snowflake deploy goes on." for folder in half_sent),
         f"Next: {_next(shown)}",
     )
 
@@ -145,6 +151,19 @@ def _not_asked_for(found: Sequence[Found]) -> list[Found]:
 
 def _about_extra(extra: Sequence[Found]) -> list[str]:
     return [f"The settings do not ask for {one.about} any more: {one.about.drop};" for one in extra]
+
+
+def _half_sent(connection: SnowflakeConnection, names: SnowflakeSettings, found: Sequence[Found]) -> list[str]:
+    """Folders of the stage that a deployment was cut in."""
+    from copperline.snowflake.account import State
+    from copperline.snowflake.session import session_over
+    from copperline.workflows.snowflake_deployment.deployed_releases import deployed_releases
+
+    if not any(one.about.kind == "STAGE" and one.state is State.THERE for one in found):
+        return []
+    with session_over(connection) as session:
+        releases = deployed_releases(session, names)
+    return [f"{release.kind}/{release.name}" for release in releases if not release.complete]
 
 
 def _next(shown: Sequence[Found]) -> str:

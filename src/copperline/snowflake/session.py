@@ -115,6 +115,21 @@ def connection_to_account(**parameters: Any) -> Iterator[SnowflakeConnection]:
             connection.close()
 
 
+@contextmanager
+def session_over(connection: SnowflakeConnection) -> Iterator[Session]:
+    """A Snowpark session over a connection that stays open after it; raises SnowflakeError."""
+    from snowflake.snowpark import Session
+    from snowflake.snowpark.session import _remove_session
+
+    with snowflake_errors("Snowflake"):
+        session: Session = Session.builder.config("connection", connection).create()
+    atexit.unregister(session._close_at_exit)
+    try:
+        yield session
+    finally:
+        _remove_session(session)
+
+
 def active_session() -> Session | None:
     """The session of the notebook, app or job that runs this inside Snowflake; None: this is no such place."""
     try:
