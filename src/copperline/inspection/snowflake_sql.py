@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from copperline.data.rows import TABLE
 from copperline.errors import SettingsError
 from copperline.snowflake_settings import SnowflakeSettings
 
 _ALIAS = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-IMAGES = "PCB_LABELED_DATA"
+IMAGES = TABLE.upper()
 
 
 def predict_sql(names: SnowflakeSettings, *, alias: str = "champion", table: str = IMAGES) -> str:

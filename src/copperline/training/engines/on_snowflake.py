@@ -211,7 +211,7 @@ class _Run:
         from snowflake.snowpark.functions import col
 
         with snowflake_errors(TABLE):
-            table = self._session.table(self._engine.names.in_schema(TABLE))
+            table = self._session.table(self._engine.names.in_schema(TABLE.upper()))
             return table.filter(col("SPLIT") == split).select([name.upper() for name in COLUMNS])
 
     def _has_rows(self, split: str) -> bool:

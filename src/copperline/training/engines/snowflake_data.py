@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from copperline.data import BoardPair
-from copperline.data.rows import TABLE, BoardRow, rows_of_frame, write_board_rows
+from copperline.data.rows import TABLE, LabeledBoard, rows_of_frame, write_board_rows
 from copperline.data.yolo import read_yolo
 from copperline.errors import DataError
 from copperline.training.distributed import World
@@ -62,7 +62,7 @@ def remove_from_node(order: SnowflakeOrder, world: World) -> None:
         shutil.rmtree(private_folder() / f"{order.content}-{order.start}", ignore_errors=True)
 
 
-def _rows_of_shard(connector: Any, split: str) -> list[BoardRow]:
+def _rows_of_shard(connector: Any, split: str) -> list[LabeledBoard]:
     rows = rows_of_frame(connector.get_shard().to_pandas())
     if others := {row.split for row in rows} - {split}:
         raise DataError(
@@ -73,8 +73,8 @@ def _rows_of_shard(connector: Any, split: str) -> list[BoardRow]:
     return rows
 
 
-def _parts(rows: Sequence[BoardRow]) -> Iterator[list[BoardRow]]:
-    part: list[BoardRow] = []
+def _parts(rows: Sequence[LabeledBoard]) -> Iterator[list[LabeledBoard]]:
+    part: list[LabeledBoard] = []
     size = 0
     for row in rows:
         if part and size + row.size > PART_BYTES:
