@@ -38,7 +38,7 @@ def read_labeled_boards(
         filenames: only these, in this order; those that the table has not are passed over. None: all.
 
     Raises:
-        DataError: a row has no image.
+        DataError: a row has no image, or a value of another type.
         WarehouseError: the table cannot be read.
     """
     table = pcb_labeled_data.c

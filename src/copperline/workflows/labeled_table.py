@@ -47,9 +47,9 @@ def read_labeled_table(
             dataset, report = dataset_of_rows(rows, folder, settings.taxonomy, overwrite=True)
     finally:
         engine.dispose()
-    notes = (
-        report.notes if len(names) == len(there) else (*report.notes, f"{len(names)} of {len(there)} rows of {TABLE}")
-    )
+    notes = report.notes
+    if len(names) < len(there):
+        notes = (*notes, f"{len(names)} of {len(there)} rows of {TABLE}")
     source = place(engine.url)
     return replace(dataset, name=TABLE, source=source), report.model_copy(update={"source": source, "notes": notes})
 
