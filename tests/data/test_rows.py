@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copperline.data import BoardDataset, data_hash, write_image
-from copperline.data.rows import COLUMNS, LabeledBoard, dataset_of_rows, rows_of_frame, write_board_rows
+from copperline.data.rows import dataset_of_rows, rows_of_frame, write_board_rows
 from copperline.errors import DataError
+from copperline.labeled_board import COLUMNS, LabeledBoard
 from copperline.taxonomy import DEEPPCB
 
 from .conftest import board_image

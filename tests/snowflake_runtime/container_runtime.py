@@ -25,8 +25,8 @@ from typing import Any
 from urllib.parse import quote
 
 from copperline.data import BoardPair
-from copperline.data.rows import COLUMNS, TABLE, LabeledBoard
 from copperline.data.yolo import yolo_text
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard
 from copperline.snowflake_settings import SnowflakeSettings
 
 STAGES = "COPPERLINE_TEST_STAGES"

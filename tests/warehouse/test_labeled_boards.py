@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine, event, update
 
-from copperline.data.rows import COLUMNS, TABLE
 from copperline.errors import DataError
+from copperline.labeled_board import COLUMNS, TABLE
 from copperline.warehouse import (
     LabeledBoard,
     list_labeled_boards,

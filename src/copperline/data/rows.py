@@ -6,8 +6,7 @@ The rows come from the warehouse, or from data frames where Snowflake gives thes
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,66 +18,8 @@ from copperline.data.report import ImportReport
 from copperline.data.yolo import BOARDS_FILE, DATA_FILE, read_yolo
 from copperline.errors import DataError
 from copperline.files import atomic_folder, file_name
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard, row_of
 from copperline.taxonomy import Taxonomy
-
-TABLE = "pcb_labeled_data"
-"""Snowflake has it in capitals, as each name of a table or column that was made without quotes."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabeledBoard:
-    """A labelled image with its bytes: one row.
-
-    Attributes:
-        filename: of the test image, unique in the table; its stem is the board's id.
-        image_bytes, reference_bytes: encoded images (PNG, JPEG).
-        label_text: YOLO lines, `class x_center y_center width height` as fractions of the image.
-        split: `train`, `val` or `test`.
-        board_group: None: the board is a group of its own.
-    """
-
-    filename: str
-    image_bytes: bytes
-    label_text: str
-    split: str
-    reference_bytes: bytes | None = None
-    board_group: str | None = None
-
-    @property
-    def board_id(self) -> str:
-        return PurePath(self.filename).stem
-
-    @property
-    def size(self) -> int:
-        """Bytes of both images."""
-        return len(self.image_bytes) + len(self.reference_bytes or b"")
-
-
-COLUMNS = tuple(field.name for field in fields(LabeledBoard))
-
-
-def row_of(values: Sequence[Any]) -> LabeledBoard:
-    """A row as a database gives it, in the order of `COLUMNS`: bytes of any kind, and None or NaN for null.
-
-    Raises:
-        DataError: a value is missing or of another type.
-    """
-    filename, image, labels, split, reference, group = (None if _is_null(value) else value for value in values)
-    if not (isinstance(filename, str) and isinstance(image, _BYTES) and isinstance(split, str)):
-        raise DataError(
-            f"expected a name, bytes and a split, found {type(filename).__name__}, {type(image).__name__} and "
-            f"{type(split).__name__}",
-            where=f"{TABLE}, {filename}",
-            fix="write the table with `copperline data import`",
-        )
-    return LabeledBoard(
-        filename,
-        bytes(image),
-        str(labels or ""),
-        split,
-        None if reference is None else bytes(reference),
-        None if group is None else str(group),
-    )
 
 
 def rows_of_frame(frame: Any) -> list[LabeledBoard]:
@@ -141,13 +82,6 @@ def dataset_of_rows(
             fix="fill the table with `copperline data import`, with boards of the splits train and val",
         )
     return read_yolo(folder, taxonomy)
-
-
-_BYTES = (bytes, bytearray, memoryview)
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
 
 
 def _write_row(row: LabeledBoard, folder: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from copperline.data.rows import TABLE
 from copperline.errors import SettingsError
+from copperline.labeled_board import TABLE
 from copperline.snowflake_settings import SnowflakeSettings
 
 _ALIAS = re.compile(r"[A-Za-z_]\w*", re.ASCII)

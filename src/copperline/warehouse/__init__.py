@@ -4,7 +4,7 @@ An inspection and its detections are written in one transaction, once, the good 
 calls is only ever added. All times are UTC.
 """
 
-from copperline.data.rows import LabeledBoard
+from copperline.labeled_board import LabeledBoard
 from copperline.warehouse.board_filter import HOUR, BoardFilter, ModelVersionKey, full_hour
 from copperline.warehouse.boards import (
     BoardRow,

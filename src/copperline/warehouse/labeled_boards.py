@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, select, true
 
-from copperline.data.rows import COLUMNS, LabeledBoard, row_of
+from copperline.labeled_board import COLUMNS, LabeledBoard, row_of
 from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.tables import pcb_labeled_data
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Connection, Engine, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from copperline.data.rows import LabeledBoard
 from copperline.errors import WarehouseError
+from copperline.labeled_board import LabeledBoard
 from copperline.taxonomy import DEEPPCB, Call, Taxonomy
 from copperline.warehouse.engine import write_transaction
 from copperline.warehouse.labels import normalised_boxes

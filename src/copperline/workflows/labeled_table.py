@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from copperline.data import BoardDataset, ImportReport
-from copperline.data.rows import TABLE, LabeledBoard, dataset_of_rows
+from copperline.data.rows import dataset_of_rows
 from copperline.data.thinning import thinned_indices
+from copperline.labeled_board import TABLE, LabeledBoard
 from copperline.progress import Report, progress
 from copperline.settings import Settings
 from copperline.warehouse import list_labeled_boards, open_warehouse, place, read_labeled_boards

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from copperline.data import BoardDataset
-from copperline.data.rows import COLUMNS, TABLE, LabeledBoard, dataset_of_rows, rows_of_frame
+from copperline.data.rows import dataset_of_rows, rows_of_frame
 from copperline.errors import CopperlineError, TrainingError
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard
 from copperline.model_info import ClassInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copperline.data.rows import COLUMNS, TABLE
 from copperline.errors import CopperlineError, SnowflakeError
+from copperline.labeled_board import COLUMNS, TABLE
 from copperline.snowflake.container import container_session, require_container_runtime
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake_settings import SnowflakeSettings

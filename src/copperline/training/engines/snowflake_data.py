@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from copperline.data import BoardPair
-from copperline.data.rows import TABLE, LabeledBoard, rows_of_frame, write_board_rows
+from copperline.data.rows import rows_of_frame, write_board_rows
 from copperline.data.yolo import read_yolo
 from copperline.errors import DataError
+from copperline.labeled_board import TABLE, LabeledBoard
 from copperline.training.distributed import World
 from copperline.training.engines.node_folder import private_folder
 from copperline.training.engines.snowflake_order import SnowflakeOrder, content_of
