@@ -25,8 +25,8 @@ from typing import Any
 from urllib.parse import quote
 
 from copperline.data import BoardPair
-from copperline.data.rows import COLUMNS, TABLE, BoardRow
 from copperline.data.yolo import yolo_text
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard
 from copperline.snowflake_settings import SnowflakeSettings
 
 STAGES = "COPPERLINE_TEST_STAGES"
@@ -250,20 +250,20 @@ class ContainerRuntime:
         """Where the files of the stage are on this machine."""
         return self.stages / quote(names.in_schema(names.stage)[1:-1], safe="")
 
-    def write_table(self, names: SnowflakeSettings, rows: Sequence[BoardRow]) -> None:
+    def write_table(self, names: SnowflakeSettings, rows: Sequence[LabeledBoard]) -> None:
         """Fills `pcb_labeled_data`."""
         from snowflake.snowpark.types import BinaryType, StringType, StructField, StructType
 
         kinds = (StringType(), BinaryType(), StringType(), StringType(), BinaryType(), StringType())
         fields = [StructField(name.upper(), kind) for name, kind in zip(COLUMNS, kinds, strict=True)]
         frame = self.session.create_dataframe([astuple(row) for row in rows], StructType(fields))
-        frame.write.save_as_table(names.in_schema(TABLE), mode="overwrite")
+        frame.write.save_as_table(names.in_schema(TABLE.upper()), mode="overwrite")
 
     @staticmethod
-    def rows_of(pairs: Iterable[BoardPair]) -> list[BoardRow]:
+    def rows_of(pairs: Iterable[BoardPair]) -> list[LabeledBoard]:
         """As the table's writer makes them."""
         return [
-            BoardRow(
+            LabeledBoard(
                 pair.test_path.name,
                 pair.test_path.read_bytes(),
                 yolo_text(pair),

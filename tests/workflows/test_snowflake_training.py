@@ -191,7 +191,7 @@ def test_a_job_reports_its_error_before_it_fails(container_runtime: Any, account
         job.status = "FAILED"
 
     account.do(job)
-    with pytest.raises(SnowflakeError, match="PCB_LABELED_DATA"):
+    with pytest.raises(SnowflakeError, match="pcb_labeled_data"):
         train(container_runtime)
 
 

@@ -26,7 +26,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "Boards": ("data", "reference"),
     "Stores": ("model_info", "mlflow_store", "workspace", "stage", "cluster"),
     "Account": ("snowflake",),
-    "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
+    "Values": ("detections", "labeled_board", "settings", "progress", "monitoring", "client", "local_server"),
     "Words": ("taxonomy", "files", "licences", "sink_settings", "snowflake_settings", "errors"),
 }
 OTHER = "Other"

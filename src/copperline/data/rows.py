@@ -1,10 +1,12 @@
-"""Labelled boards as rows of the table `pcb_labeled_data`, written out as a YOLO folder that `read_yolo` reads."""
+"""Labelled boards as rows of the table `pcb_labeled_data`, written out as a YOLO folder that `read_yolo` reads.
+
+The rows come from the warehouse, or from data frames where Snowflake gives these.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,45 +14,15 @@ import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from copperline.data.images import IMAGE_SUFFIXES
 from copperline.data.pairs import SPLITS, BoardDataset
+from copperline.data.report import ImportReport
 from copperline.data.yolo import BOARDS_FILE, DATA_FILE, read_yolo
 from copperline.errors import DataError
 from copperline.files import atomic_folder, file_name
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard, row_of
 from copperline.taxonomy import Taxonomy
 
-TABLE = "PCB_LABELED_DATA"
-COLUMNS = ("filename", "image_bytes", "label_text", "split", "reference_bytes", "board_group")
 
-
-@dataclass(frozen=True, slots=True)
-class BoardRow:
-    """One row.
-
-    Attributes:
-        filename: of the test image, unique in the table; its stem is the board's id.
-        image_bytes, reference_bytes: encoded images.
-        label_text: YOLO lines, `class x_center y_center width height` as fractions of the image.
-        split: `train`, `val` or `test`.
-        board_group: None: the board is a group of its own.
-    """
-
-    filename: str
-    image_bytes: bytes
-    label_text: str
-    split: str
-    reference_bytes: bytes | None = None
-    board_group: str | None = None
-
-    @property
-    def board_id(self) -> str:
-        return PurePath(self.filename).stem
-
-    @property
-    def size(self) -> int:
-        """Bytes of both images."""
-        return len(self.image_bytes) + len(self.reference_bytes or b"")
-
-
-def rows_of_frame(frame: Any) -> list[BoardRow]:
+def rows_of_frame(frame: Any) -> list[LabeledBoard]:
     """The rows of a pandas data frame, whose columns may be in any case, as Snowflake gives them.
 
     Raises:
@@ -64,20 +36,21 @@ def rows_of_frame(frame: Any) -> list[BoardRow]:
             fix="write the table with `copperline data import`",
         )
     ordered = frame[[columns[name] for name in COLUMNS]]
-    return [_row(values) for values in ordered.itertuples(index=False, name=None)]
+    return [row_of(values) for values in ordered.itertuples(index=False, name=None)]
 
 
-def write_board_rows(rows: Iterable[BoardRow], folder: Path, taxonomy: Taxonomy) -> int:
+def write_board_rows(rows: Iterable[LabeledBoard], folder: Path, taxonomy: Taxonomy, *, overwrite: bool = False) -> int:
     """Writes the rows as a YOLO data set folder, which appears whole or not at all, and returns how many there were.
 
     Nothing is read twice and nothing is kept in memory but file names, so the rows may be a generator.
 
     Raises:
-        DataError: a file name is none, two boards have one id, a split is unknown, or the folder cannot be written.
+        DataError: a file name is none, two boards have one id, a split is unknown, or the folder cannot be written or
+            exists (unless `overwrite` and it is a YOLO folder).
     """
     groups: dict[str, str] = {}
     present = set()
-    with atomic_folder(folder, marker=DATA_FILE) as temporary:
+    with atomic_folder(folder, overwrite=overwrite, marker=DATA_FILE) as temporary:
         for row in rows:
             if row.board_id in groups:
                 raise DataError(
@@ -94,50 +67,24 @@ def write_board_rows(rows: Iterable[BoardRow], folder: Path, taxonomy: Taxonomy)
     return len(groups)
 
 
-def dataset_of_rows(rows: Iterable[BoardRow], folder: Path, taxonomy: Taxonomy) -> tuple[BoardDataset, Sequence[str]]:
-    """The rows as a data set whose images lie in `folder`, and why boards were left out, a line each.
+def dataset_of_rows(
+    rows: Iterable[LabeledBoard], folder: Path, taxonomy: Taxonomy, *, overwrite: bool = False
+) -> tuple[BoardDataset, ImportReport]:
+    """The rows as a data set whose images lie in `folder`, and the account of the boards that were left out.
 
     Raises:
         DataError: as `write_board_rows` and `read_yolo`; there are no rows.
     """
-    if write_board_rows(rows, folder, taxonomy) == 0:
+    if write_board_rows(rows, folder, taxonomy, overwrite=overwrite) == 0:
         raise DataError(
-            "expected labelled boards in the splits train and val, found none",
+            "expected labelled boards, found none",
             where=TABLE,
-            fix="fill the table with `copperline data import`",
+            fix="fill the table with `copperline data import`, with boards of the splits train and val",
         )
-    dataset, report = read_yolo(folder, taxonomy)
-    skipped = [f"board {board.board} is left out: {board.reason}" for board in report.skipped]
-    return dataset, [*skipped, *report.duplicates, *report.notes]
+    return read_yolo(folder, taxonomy)
 
 
-def _row(values: Sequence[Any]) -> BoardRow:
-    filename, image, labels, split, reference, group = (None if _is_null(value) else value for value in values)
-    if not (isinstance(filename, str) and isinstance(image, _BYTES) and isinstance(split, str)):
-        raise DataError(
-            f"expected a name, bytes and a split, found {type(filename).__name__}, {type(image).__name__} and "
-            f"{type(split).__name__}",
-            where=f"{TABLE}, {filename}",
-            fix="write the table with `copperline data import`",
-        )
-    return BoardRow(
-        filename,
-        bytes(image),
-        str(labels or ""),
-        split,
-        None if reference is None else bytes(reference),
-        None if group is None else str(group),
-    )
-
-
-_BYTES = (bytes, bytearray, memoryview)
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
-
-
-def _write_row(row: BoardRow, folder: Path) -> None:
+def _write_row(row: LabeledBoard, folder: Path) -> None:
     suffix = PurePath(row.filename).suffix
     name = file_name(row.board_id, suffix)
     if name != row.filename or suffix.lower() not in IMAGE_SUFFIXES:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from copperline.errors import SettingsError
+from copperline.labeled_board import TABLE
 from copperline.snowflake_settings import SnowflakeSettings
 
 _ALIAS = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-IMAGES = "PCB_LABELED_DATA"
+IMAGES = TABLE.upper()
 
 
 def predict_sql(names: SnowflakeSettings, *, alias: str = "champion", table: str = IMAGES) -> str:

@@ -4,6 +4,7 @@ An inspection and its detections are written in one transaction, once, the good 
 calls is only ever added. All times are UTC.
 """
 
+from copperline.labeled_board import LabeledBoard
 from copperline.warehouse.board_filter import HOUR, BoardFilter, ModelVersionKey, full_hour
 from copperline.warehouse.boards import (
     BoardRow,
@@ -38,7 +39,7 @@ from copperline.warehouse.inspection_list import (
     list_inspections,
     read_inspections,
 )
-from copperline.warehouse.labeled_boards import read_labeled_boards
+from copperline.warehouse.labeled_boards import list_labeled_boards, read_labeled_boards
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.line_results import (
     BoardTold,
@@ -70,7 +71,6 @@ from copperline.warehouse.plant import (
 from copperline.warehouse.records import (
     BoardRecord,
     InspectionRecord,
-    LabeledBoard,
     inference_id_for,
     inspection_id_for,
 )
@@ -173,6 +173,7 @@ __all__ = [
     "lines_counts",
     "list_boards",
     "list_inspections",
+    "list_labeled_boards",
     "list_references",
     "list_stations",
     "newest_inspection",

@@ -17,10 +17,11 @@ from sqlalchemy import Column, Connection, Engine, Table, bindparam, delete, ins
 from sqlalchemy.exc import IntegrityError
 
 from copperline.errors import WarehouseError
+from copperline.labeled_board import LabeledBoard
 from copperline.taxonomy import DEEPPCB, Call, Taxonomy
 from copperline.warehouse.engine import write_transaction
 from copperline.warehouse.labels import normalised_boxes
-from copperline.warehouse.records import BoardRecord, InspectionRecord, LabeledBoard, inference_id_for
+from copperline.warehouse.records import BoardRecord, InspectionRecord, inference_id_for
 from copperline.warehouse.snowflake_load import load_transaction
 from copperline.warehouse.snowflake_rows import insert_rows, merge_rows
 from copperline.warehouse.tables import defect_logs, inspections, pcb_labeled_data, pcb_metadata

@@ -1,79 +1,61 @@
-"""Labelled boards from the table `pcb_labeled_data` of the warehouse, whichever database that is on."""
+"""The table `pcb_labeled_data` as a data set on disk, whichever database it is on, to train where there are no files.
+
+`copperline data import` fills the table.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Engine, select
-
-from copperline.data import BoardDataset, ImportReport, read_yolo
-from copperline.data.rows import TABLE, BoardRow, write_board_rows
+from copperline.data import BoardDataset, ImportReport
+from copperline.data.rows import dataset_of_rows
 from copperline.data.thinning import thinned_indices
+from copperline.labeled_board import TABLE, LabeledBoard
 from copperline.progress import Report, progress
 from copperline.settings import Settings
-from copperline.warehouse import open_warehouse, read_transaction
-from copperline.warehouse.tables import pcb_labeled_data
-
-_AT_ONCE = 50  # boards, some MB
+from copperline.warehouse import list_labeled_boards, open_warehouse, place, read_labeled_boards
 
 
-def read_labeled_table(settings: Settings, boards: int, folder: Path) -> tuple[BoardDataset, ImportReport] | None:
-    """About `boards` boards of the table, chosen as `thinned_indices` does, written to `folder` and read from there.
+def read_labeled_table(
+    settings: Settings, folder: Path, boards: int | None = None
+) -> tuple[BoardDataset, ImportReport] | None:
+    """The boards of the table, written to `folder` in YOLO's layout and read from there.
 
     Args:
-        folder: in the workspace; what an earlier call wrote there is replaced.
+        folder: new or empty, or what an earlier call wrote, which is replaced.
+        boards: about so many, chosen as `thinned_indices` does; None: all.
 
     Returns:
-        None if the table is empty.
+        None if the table is empty. Boards whose image or labels are wrong are left out and named in the report.
 
     Raises:
-        DataError: a row cannot be used, or the folder cannot be written.
+        DataError: a row is no board (its file name, its split, no image), not one board can be used, or the folder
+            cannot be written or holds something else.
+        SettingsError: fewer than one board is asked for.
         WarehouseError: the table cannot be read.
     """
-    columns = pcb_labeled_data.c
     engine = open_warehouse(settings.warehouse)
     try:
-        with read_transaction(engine) as connection:
-            query = select(columns.filename, columns.split, columns.board_group).order_by(columns.filename)
-            found = [tuple(row) for row in connection.execute(query)]
-        if not found:
+        there = list_labeled_boards(engine)
+        if not there:
             return None
-        kept = thinned_indices([(split, group or name) for name, split, group in found], boards)
-        shutil.rmtree(folder, ignore_errors=True)
-        with progress("Reading pcb_labeled_data") as report_progress:
-            names = [found[index][0] for index in kept]
-            write_board_rows(_rows(engine, names, report_progress), folder, settings.taxonomy)
+        groups = [(split, group or filename) for filename, split, group in there]
+        names = [there[index][0] for index in thinned_indices(groups, len(there) if boards is None else boards)]
+        with progress(f"Reading {TABLE}") as report_progress:
+            rows = _told(read_labeled_boards(engine, filenames=names), len(names), report_progress)
+            dataset, report = dataset_of_rows(rows, folder, settings.taxonomy, overwrite=True)
     finally:
         engine.dispose()
-    dataset, report = read_yolo(folder, settings.taxonomy)
-    if len(kept) < len(found):
-        note = f"{len(kept)} of {len(found)} rows of {TABLE}"
-        report = report.model_copy(update={"notes": (*report.notes, note)})
-    return dataset, report
+    notes = report.notes
+    if len(names) < len(there):
+        notes = (*notes, f"{len(names)} of {len(there)} rows of {TABLE}")
+    source = place(engine.url)
+    return replace(dataset, name=TABLE, source=source), report.model_copy(update={"source": source, "notes": notes})
 
 
-def _rows(engine: Engine, names: Sequence[str], report_progress: Report) -> Iterator[BoardRow]:
-    columns = pcb_labeled_data.c
-    for start in range(0, len(names), _AT_ONCE):
-        part = names[start : start + _AT_ONCE]
-        query = (
-            select(
-                columns.filename,
-                columns.image_bytes,
-                columns.label_text,
-                columns.split,
-                columns.reference_bytes,
-                columns.board_group,
-            )
-            .where(columns.filename.in_(part))
-            .order_by(columns.filename)
-        )
-        with read_transaction(engine) as connection:
-            rows = connection.execute(query).all()
-        for name, image, labels, split, reference, group in rows:
-            yield BoardRow(
-                name, bytes(image), labels or "", split, None if reference is None else bytes(reference), group
-            )
-        report_progress(start + len(part), len(names))
+def _told(boards: Iterable[LabeledBoard], total: int, report_progress: Report) -> Iterator[LabeledBoard]:
+    for done, board in enumerate(boards, 1):
+        yield board
+        report_progress(done, total)

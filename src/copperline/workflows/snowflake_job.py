@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from copperline.data import BoardDataset
-from copperline.data.rows import COLUMNS, TABLE, BoardRow, dataset_of_rows, rows_of_frame
+from copperline.data.rows import dataset_of_rows, rows_of_frame
 from copperline.errors import CopperlineError, TrainingError
+from copperline.labeled_board import COLUMNS, TABLE, LabeledBoard
 from copperline.model_info import ClassInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings
@@ -178,16 +179,17 @@ def table_dataset(
         SnowflakeError: the table cannot be read.
     """
 
-    def rows() -> Iterator[BoardRow]:
+    def rows() -> Iterator[LabeledBoard]:
         from snowflake.snowpark.functions import col
 
-        wanted = session.table(names.in_schema(TABLE)).filter(col("SPLIT").isin(*SPLITS_READ))
+        wanted = session.table(names.in_schema(TABLE.upper())).filter(col("SPLIT").isin(*SPLITS_READ))
         for frame in wanted.select([name.upper() for name in COLUMNS]).to_pandas_batches():
             yield from rows_of_frame(frame)
 
     with snowflake_errors(TABLE):
-        dataset, notes = dataset_of_rows(rows(), folder, taxonomy)
-    return dataset, list(notes)
+        dataset, report = dataset_of_rows(rows(), folder, taxonomy)
+    skipped = [f"board {board.board} is left out: {board.reason}" for board in report.skipped]
+    return dataset, [*skipped, *report.duplicates, *report.notes]
 
 
 class LogLines:

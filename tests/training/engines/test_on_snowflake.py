@@ -68,7 +68,7 @@ def test_a_board_that_is_not_in_the_table_is_told_by_the_worker_and_not_tried_ag
     other = tmp_path / "other.png"
     other.write_bytes(job.pairs[0].test_path.read_bytes())
     more = dataclasses.replace(job, pairs=[*job.pairs, dataclasses.replace(job.pairs[0], test_path=other)])
-    with pytest.raises(DataError, match=r"PCB_LABELED_DATA: expected 12 boards .* but 1 \(first: other\.png\); import"):
+    with pytest.raises(DataError, match=r"pcb_labeled_data: expected 12 boards .* but 1 \(first: other\.png\); import"):
         trial.train(workers(labeled, nodes=1), more)
     assert len(trial.lines) == 1
 
@@ -150,7 +150,7 @@ def test_outside_of_snowflake_the_engine_says_what_to_use(trial: Any, job: Train
 
 
 def test_a_missing_table_is_an_error_of_the_account(trial: Any, job: TrainingJob, container_runtime: Any) -> None:
-    with pytest.raises(SnowflakeError, match="PCB_LABELED_DATA"):
+    with pytest.raises(SnowflakeError, match="pcb_labeled_data"):
         trial.train(workers(SnowflakeSettings(database="EMPTY")), job)
 
 

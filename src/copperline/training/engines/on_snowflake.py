@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copperline.data.rows import COLUMNS, TABLE
 from copperline.errors import CopperlineError, SnowflakeError
+from copperline.labeled_board import COLUMNS, TABLE
 from copperline.snowflake.container import container_session, require_container_runtime
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake_settings import SnowflakeSettings
@@ -211,7 +211,7 @@ class _Run:
         from snowflake.snowpark.functions import col
 
         with snowflake_errors(TABLE):
-            table = self._session.table(self._engine.names.in_schema(TABLE))
+            table = self._session.table(self._engine.names.in_schema(TABLE.upper()))
             return table.filter(col("SPLIT") == split).select([name.upper() for name in COLUMNS])
 
     def _has_rows(self, split: str) -> bool:

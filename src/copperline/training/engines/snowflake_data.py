@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from copperline.data import BoardPair
-from copperline.data.rows import TABLE, BoardRow, rows_of_frame, write_board_rows
+from copperline.data.rows import rows_of_frame, write_board_rows
 from copperline.data.yolo import read_yolo
 from copperline.errors import DataError
+from copperline.labeled_board import TABLE, LabeledBoard
 from copperline.training.distributed import World
 from copperline.training.engines.node_folder import private_folder
 from copperline.training.engines.snowflake_order import SnowflakeOrder, content_of
@@ -62,7 +63,7 @@ def remove_from_node(order: SnowflakeOrder, world: World) -> None:
         shutil.rmtree(private_folder() / f"{order.content}-{order.start}", ignore_errors=True)
 
 
-def _rows_of_shard(connector: Any, split: str) -> list[BoardRow]:
+def _rows_of_shard(connector: Any, split: str) -> list[LabeledBoard]:
     rows = rows_of_frame(connector.get_shard().to_pandas())
     if others := {row.split for row in rows} - {split}:
         raise DataError(
@@ -73,8 +74,8 @@ def _rows_of_shard(connector: Any, split: str) -> list[BoardRow]:
     return rows
 
 
-def _parts(rows: Sequence[BoardRow]) -> Iterator[list[BoardRow]]:
-    part: list[BoardRow] = []
+def _parts(rows: Sequence[LabeledBoard]) -> Iterator[list[LabeledBoard]]:
+    part: list[LabeledBoard] = []
     size = 0
     for row in rows:
         if part and size + row.size > PART_BYTES:

@@ -61,7 +61,7 @@ def find_boards(place: Place, parameters: Parameters) -> Boards:
         WarehouseError: the table cannot be read.
     """
     if parameters.data is None and place.in_snowflake:
-        found = read_labeled_table(place.settings, parameters.boards, Workspace(place.settings).downloads / "table")
+        found = read_labeled_table(place.settings, Workspace(place.settings).downloads / "table", parameters.boards)
         if found is not None:
             return Boards(*found, "table")
     if parameters.data is not None:
