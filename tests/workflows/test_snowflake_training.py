@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from copperline.errors import CopperlineError, DataError, SnowflakeError, Traini
 from copperline.model_info import ModelInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings
-from copperline.snowflake.own_wheel import write_wheel
+from copperline.snowflake.own_wheel import Wheel, check_wheel
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
 from copperline.training import Checkpoint, TrainConfig
@@ -102,17 +101,9 @@ def reports(order: JobOrder) -> StageReports:
     return StageReports(stage, Path(tempfile.mkdtemp()), order.job, 0)
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_wheel(tmp_path_factory.mktemp("wheel"))
-
-
 @pytest.fixture
-def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Path) -> Account:
-    def copied(folder: Path) -> Path:
-        return Path(shutil.copy(wheel, folder))
-
-    monkeypatch.setattr(snowflake_training, "write_wheel", copied)  # made once, for it takes half a second
+def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Wheel) -> Account:
+    monkeypatch.setattr(snowflake_training, "own_wheel", lambda: wheel)
     return Account(monkeypatch)
 
 
@@ -294,7 +285,7 @@ def test_snowflake_ml_knows_every_argument(
 
     order = ORDER.model_copy(update={"names": SnowflakeSettings(database=name, stage=name), "nodes": 2})
     requirements = write_payload(order, tmp_path)
-    assert (tmp_path / requirements[0]).is_file()
+    check_wheel(Wheel(requirements[0].removeprefix("./"), (tmp_path / requirements[0]).read_bytes()))
     arguments = job_arguments(order, ["ACCESS"])
     with caplog.at_level(logging.WARNING):
         made = MLJobDefinition._create(
