@@ -15,7 +15,7 @@ import pytest
 
 from copperline.data import open_dataset
 from copperline.data.synthetic import write_synthetic_dataset
-from copperline.errors import CopperlineError, DataError, SnowflakeError, TrainingError
+from copperline.errors import CopperlineError, DataError, SnowflakeError, StageError, TrainingError
 from copperline.model_info import ModelInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings
@@ -255,6 +255,23 @@ def test_a_laptop_without_a_network_waits_and_leaves_the_job_alone(container_run
     with pytest.raises(SnowflakeError, match=r"cannot be looked at any more .*; it goes on in the account"):
         train(container_runtime)
     account.jobs[0].cancel.assert_not_called()
+
+
+def test_reports_that_cannot_be_fetched_for_a_while_are_heard_later(
+    container_runtime: Any, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, cuts = RunStage.get, iter([SnowflakeError, StageError])
+
+    def cut(*arguments: Any) -> Any:
+        if (kind := next(cuts, None)) is not None:
+            raise kind("no route to host")
+        return get(*arguments)
+
+    monkeypatch.setattr(RunStage, "get", cut)
+    account.do(ends("FAILED", report=TrainingError("stop")))
+    with pytest.raises(TrainingError, match="stop"):
+        train(container_runtime)
+    assert next(cuts, None) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copperline.errors import CopperlineError, SettingsError, SnowflakeError
+from copperline.errors import CopperlineError, SettingsError, SnowflakeError, StageError
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake.own_wheel import own_wheel
 from copperline.training import Listener
@@ -130,6 +130,7 @@ def train_on_snowflake(
 
     Raises:
         SnowflakeError: the job cannot be submitted, was cancelled, was lost too often, or did not end in time.
+        StageError: its result cannot be fetched.
         CopperlineError: what the job itself ended with.
     """
     deadline = time.monotonic() + waiting.limit_s
@@ -191,7 +192,7 @@ class _Look:
                 self._status = str(self._job.status)
             self._watch.take(self._reports())
             self._missed = 0
-        except SnowflakeError as error:
+        except (SnowflakeError, StageError) as error:
             self._missed += 1
             if self._missed > MOST_MISSED:
                 raise SnowflakeError(
