@@ -33,6 +33,7 @@ from sqlalchemy import Engine, create_engine
 
 from copperline import mlflow_store
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.snowflake.own_wheel import Wheel, own_wheel
 from copperline.warehouse import open_warehouse
 
 # The same examples in every run: a failure is a failure for everybody. Hypothesis would also draw from the constants of
@@ -378,6 +379,12 @@ def snowflake_tables(snowflake_server: dict[str, Any]) -> str:
         for table in ("copperline_schema_version", "copperline_write_lock")
     ]
     return "".join([*(statement for (statement,) in made), *rows])
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Wheel:
+    """Of the Copperline that runs here; made once, for it takes half a second."""
+    return own_wheel({"dashboard", "snowflake"})
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ pytest.importorskip("streamlit")
 pytest.importorskip("snowflake.snowpark")
 
 from copperline.cli import snowflake_deploy
+from copperline.snowflake.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment import PARTS, Deployed
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 
 Run = Callable[..., Any]
 VARIABLES = ("ACCOUNT", "USER", "PASSWORD", "TOKEN", "DEFAULT_CONNECTION_NAME")

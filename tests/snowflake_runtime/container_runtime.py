@@ -11,10 +11,10 @@ import inspect
 import multiprocessing
 import os
 import pickle
-import shutil
 import socket
 import sys
 import tempfile
+import threading
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -222,7 +222,9 @@ def install() -> None:
 @contextmanager
 def installed(stages: Path) -> Iterator[ContainerRuntime]:
     """The modules and a session for this process, until the block ends."""
-    before = set(sys.modules)
+    from snowflake.snowpark.mock import _stage_registry
+
+    before, stage_before = set(sys.modules), _stage_registry.StageEntity
     install()
     session = local_session(stages)
     PyTorchDistributor.calls.clear()
@@ -232,6 +234,7 @@ def installed(stages: Path) -> Iterator[ContainerRuntime]:
         for name in {name for name in sys.modules if ".distributors" in name or ".sharded_data" in name} - before:
             del sys.modules[name]
         session.close()
+        _stage_registry.StageEntity = stage_before
 
 
 @dataclass(frozen=True)
@@ -292,17 +295,16 @@ def local_session(stages: Path) -> Any:
             self._working_directory = str(stages / quote(stage_name, safe=""))
             Path(self._working_directory).mkdir(exist_ok=True)
 
-        def put_file(self, local_file_name: str, stage_prefix: str, overwrite: bool = False) -> Any:
-            """Local testing forgets to hand on that a file is to be replaced."""
-            return super().put_file(local_file_name, stage_prefix, overwrite=True)
-
-    def replaced(source: str, target: str) -> None:
-        """As a stage does it: nobody sees half a file."""
-        place = Path(target) / Path(source).name if Path(target).is_dir() else Path(target)
-        half = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-        shutil.copy(source, half)
-        half.replace(place)
+        def upload_stream(self, input_stream: Any, stage_prefix: str, file_name: str, overwrite: bool = False) -> Any:
+            """As a stage does it: nobody sees half a file."""
+            half = f".{file_name}.{os.getpid()}.{threading.get_ident()}.tmp"
+            sent = super().upload_stream(input_stream, stage_prefix, half, overwrite=True)
+            place = Path(self._working_directory, stage_prefix, half)
+            if overwrite or not place.with_name(file_name).exists():
+                place.replace(place.with_name(file_name))
+            else:
+                place.unlink()
+            return sent
 
     _stage_registry.StageEntity = SharedStage
-    _stage_registry.copy_files_and_dirs = replaced
     return Session.builder.config("local_testing", True).create()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,11 @@ import pytest
 
 from copperline.data import open_dataset
 from copperline.data.synthetic import write_synthetic_dataset
-from copperline.errors import CopperlineError, DataError, SnowflakeError, TrainingError
+from copperline.errors import CopperlineError, DataError, SnowflakeError, StageError, TrainingError
 from copperline.model_info import ModelInfo
 from copperline.registry import ModelVersion
 from copperline.settings import Settings
-from copperline.snowflake.own_wheel import write_wheel
+from copperline.snowflake.own_wheel import Wheel, check_wheel
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
 from copperline.training import Checkpoint, TrainConfig
@@ -102,17 +101,9 @@ def reports(order: JobOrder) -> StageReports:
     return StageReports(stage, Path(tempfile.mkdtemp()), order.job, 0)
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_wheel(tmp_path_factory.mktemp("wheel"))
-
-
 @pytest.fixture
-def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Path) -> Account:
-    def copied(folder: Path) -> Path:
-        return Path(shutil.copy(wheel, folder))
-
-    monkeypatch.setattr(snowflake_training, "write_wheel", copied)  # made once, for it takes half a second
+def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Wheel) -> Account:
+    monkeypatch.setattr(snowflake_training, "own_wheel", lambda: wheel)
     return Account(monkeypatch)
 
 
@@ -266,6 +257,23 @@ def test_a_laptop_without_a_network_waits_and_leaves_the_job_alone(container_run
     account.jobs[0].cancel.assert_not_called()
 
 
+def test_reports_that_cannot_be_fetched_for_a_while_are_heard_later(
+    container_runtime: Any, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, cuts = RunStage.get, iter([SnowflakeError, StageError])
+
+    def cut(*arguments: Any) -> Any:
+        if (kind := next(cuts, None)) is not None:
+            raise kind("no route to host")
+        return get(*arguments)
+
+    monkeypatch.setattr(RunStage, "get", cut)
+    account.do(ends("FAILED", report=TrainingError("stop")))
+    with pytest.raises(TrainingError, match="stop"):
+        train(container_runtime)
+    assert next(cuts, None) is None
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -294,7 +302,7 @@ def test_snowflake_ml_knows_every_argument(
 
     order = ORDER.model_copy(update={"names": SnowflakeSettings(database=name, stage=name), "nodes": 2})
     requirements = write_payload(order, tmp_path)
-    assert (tmp_path / requirements[0]).is_file()
+    check_wheel(Wheel(requirements[0].removeprefix("./"), (tmp_path / requirements[0]).read_bytes()))
     arguments = job_arguments(order, ["ACCESS"])
     with caplog.at_level(logging.WARNING):
         made = MLJobDefinition._create(

@@ -23,9 +23,8 @@ class StagedPromotionLog:
     """The files in `models/MODEL/promotions` of the stage `names.stage`."""
 
     def __init__(self, session: Session, names: SnowflakeSettings) -> None:
-        folder = f"models/{quote(names.model, safe='')}/promotions"
         self.session = session
-        self.place = StagePath(names.database, names.schema_name, names.stage, folder)
+        self.place = StagePath.of_settings(names, f"models/{quote(names.model, safe='')}/promotions")
 
     def read(self) -> History:
         """Raises SnowflakeError or StageError if the stage cannot be read. Damaged files are counted from 1."""

@@ -63,6 +63,15 @@ class StagePath:
             given = [own.database, own.schema_name][: 3 - len(given)] + given
         return cls(given[0], given[1], given[2], (found[2] or "").rstrip("/"))
 
+    @classmethod
+    def of_settings(cls, names: SnowflakeSettings, path: str = "") -> StagePath:
+        """On the stage that the settings name; raises DataError as `parse`.
+
+        >>> str(StagePath.of_settings(SnowflakeSettings(), "training/run-1"))
+        '@PCB_CV.PUBLIC.MODEL_STAGE/training/run-1'
+        """
+        return cls(names.database, names.schema_name, names.stage, path)
+
     def __str__(self) -> str:
         place = ".".join(map(_shown, (self.database, self.schema, self.stage)))
         return f"@{place}/{self.path}" if self.path else f"@{place}"

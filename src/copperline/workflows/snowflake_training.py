@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copperline.errors import CopperlineError, SettingsError, SnowflakeError
+from copperline.errors import CopperlineError, SettingsError, SnowflakeError, StageError
 from copperline.snowflake.failures import snowflake_errors
-from copperline.snowflake.own_wheel import write_wheel
+from copperline.snowflake.own_wheel import own_wheel
 from copperline.training import Listener
 from copperline.training.engines.reports import Failed
 from copperline.training.engines.run_stage import RunStage, StageReader, run_location
@@ -73,7 +73,8 @@ def write_payload(order: JobOrder, folder: Path) -> list[str]:
 
     They are installed on each node, in the payload's folder, which the wheel's path is relative to.
     """
-    wheel = write_wheel(folder)
+    wheel = own_wheel()
+    (folder / wheel.name).write_bytes(wheel.data)
     (folder / SCRIPT).write_text(_ENTRY, encoding="utf-8")
     (folder / ORDER_FILE).write_text(order.model_dump_json(indent=1), encoding="utf-8")
     return [f"./{wheel.name}", *REQUIREMENTS]
@@ -129,6 +130,7 @@ def train_on_snowflake(
 
     Raises:
         SnowflakeError: the job cannot be submitted, was cancelled, was lost too often, or did not end in time.
+        StageError: its result cannot be fetched.
         CopperlineError: what the job itself ended with.
     """
     deadline = time.monotonic() + waiting.limit_s
@@ -190,7 +192,7 @@ class _Look:
                 self._status = str(self._job.status)
             self._watch.take(self._reports())
             self._missed = 0
-        except SnowflakeError as error:
+        except (SnowflakeError, StageError) as error:
             self._missed += 1
             if self._missed > MOST_MISSED:
                 raise SnowflakeError(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from copperline.errors import DataError, SnowflakeError, TrainingError
+from copperline.errors import DataError, SnowflakeError, StageError, TrainingError
 from copperline.settings import Settings
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.training.checkpoint import Checkpoint
@@ -101,11 +101,11 @@ def test_a_notebook_without_a_network_for_a_while_goes_on(
     labeled: SnowflakeSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    get, cuts = RunStage.get, iter(range(3))
+    get, cuts = RunStage.get, iter([SnowflakeError, StageError, SnowflakeError])
 
     def cut(*arguments: Any) -> Any:
-        if next(cuts, None) is not None:
-            raise SnowflakeError("no route to host")
+        if (kind := next(cuts, None)) is not None:
+            raise kind("no route to host")
         return get(*arguments)
 
     monkeypatch.setattr(RunStage, "get", cut)

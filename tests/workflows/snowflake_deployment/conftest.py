@@ -14,7 +14,7 @@ pytest.importorskip("snowflake.snowpark")
 from snowflake.connector.errors import OperationalError, ProgrammingError
 
 from copperline.settings import Settings
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel, own_wheel
+from copperline.snowflake.own_wheel import Wheel
 
 LIVE = "snow://streamlit/PCB_CV.PUBLIC.PCB_DEFECT_DETECTION_APP/versions/live"
 STAGE = "@PCB_CV.PUBLIC.MODEL_STAGE"
@@ -166,12 +166,6 @@ _ANSWERS: tuple[tuple[str, Callable[[Account, re.Match[str]], Any]], ...] = (
 def account(snowpark: Any) -> Account:
     """Empty, but for its stage."""
     return Account(snowpark)
-
-
-@pytest.fixture(scope="session")
-def wheel() -> Wheel:
-    """Of what runs here."""
-    return own_wheel({"dashboard", "snowflake"})
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ pytest.importorskip("streamlit")
 import copperline
 from copperline.errors import DataError
 from copperline.settings import Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.app_folder import app_release, pyproject_text, settings_text
 from copperline.workflows.snowflake_deployment.notebook_folder import notebook_file, notebook_release
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 
 PLANT: dict[str, Any] = {
     "time_zone": "Europe/Berlin",

@@ -17,11 +17,11 @@ from copperline.data.images import read_image
 from copperline.data.synthetic import write_synthetic_dataset
 from copperline.errors import SettingsError, SnowflakeError
 from copperline.settings import Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.snowflake.session import close_session, new_session
 from copperline.warehouse import open_warehouse_of
 from copperline.warehouse.tables import pcb_labeled_data
 from copperline.workflows.snowflake_deployment import PARTS, deploy, planned, planned_statements
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.steps import load_boards
 
 

@@ -12,9 +12,9 @@ import yaml
 
 from copperline.errors import DataError
 from copperline.settings import Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.app_folder import app_release
 from copperline.workflows.snowflake_deployment.deployment import Deployment
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.project import project_text, write_project
 from copperline.workflows.snowflake_deployment.release import Release
 

@@ -12,11 +12,11 @@ from snowflake.connector.errors import OperationalError
 
 from copperline.errors import SnowflakeError, StageError
 from copperline.settings import Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.stage.folders import MANIFEST
 from copperline.workflows.snowflake_deployment.app_folder import app_release
 from copperline.workflows.snowflake_deployment.deployed_releases import DeployedRelease, deployed_releases
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.release import Release
 from copperline.workflows.snowflake_deployment.steps import install_app, install_notebook
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import tempfile
 import threading
 import uuid
@@ -13,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copperline.errors import CopperlineError, SnowflakeError
+from copperline.errors import CopperlineError, SnowflakeError, StageError
 from copperline.labeled_board import COLUMNS, TABLE
 from copperline.snowflake.container import container_session, require_container_runtime
 from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake_settings import SnowflakeSettings
+from copperline.stage.stage_path import StagePath
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from copperline.training.engines.base import Tell, result_of
 from copperline.training.engines.job import TrainingJob
@@ -83,6 +82,7 @@ class SnowflakeWorkers:
 
         Raises:
             SnowflakeError: this is not Snowflake's Container Runtime, or the account refuses.
+            StageError: the network failed for longer than it is waited for.
         """
         job.outline(self.workers, "")  # too many workers are told of before anything is started
         require_container_runtime()
@@ -92,7 +92,7 @@ class SnowflakeWorkers:
         if resume is not None:
             stage.put(resume.save(folder))
         if job.init is not None:
-            _put_init(stage, job.init)
+            stage.put(job.init, name=INIT_NAME)
         with tempfile.TemporaryDirectory() as reports:
             started = _Run(self, session, stage, job, folder, Watch(listeners, self.stall_s), tell, Path(reports))
             started.kept = resume
@@ -128,7 +128,7 @@ class _Run:
         tell_start(self._tell, outline, f"on {nodes} node{'s' if nodes > 1 else ''} in Snowflake", reason)
         order = order_for(
             self._job,
-            location=self._stage.location,
+            location=str(self._stage.location),
             start=f"start-{uuid.uuid4().hex[:8]}",
             resume=self.kept is not None,
             workers_per_node=self._engine.workers_per_node,
@@ -147,7 +147,7 @@ class _Run:
     def _follow(self, running: _Distributed, start: str) -> None:
         main = StageReader(self._stage, self._reports, start, 0)
         while not running.ended.wait(self._engine.poll_s):
-            with suppress(SnowflakeError):  # a cut of the network; a long one is silence, which has a limit
+            with suppress(SnowflakeError, StageError):  # a cut of the network; a long one is silence, which has a limit
                 self._take(main)
             self._watch.require_progress()
         self._take(main)
@@ -243,11 +243,4 @@ def artifact_stage(names: SnowflakeSettings) -> str:
     >>> artifact_stage(SnowflakeSettings())
     'PCB_CV.PUBLIC.MODEL_STAGE'
     """
-    parts = (names.database, names.schema_name, names.stage)
-    plain = all(re.fullmatch(r"[A-Z_][A-Z0-9_$]*", part) for part in parts)
-    return ".".join(parts) if plain else names.in_schema(names.stage)
-
-
-def _put_init(stage: RunStage, model: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        stage.put(Path(shutil.copy2(model, Path(folder) / INIT_NAME)))
+    return str(StagePath.of_settings(names)).removeprefix("@")

@@ -9,15 +9,15 @@ START/stop                  the workers of this start are to end
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from copperline.errors import SnowflakeError
-from copperline.files import atomic_file, read_whole
-from copperline.snowflake.failures import is_of_snowflake, snowflake_errors
+from copperline.errors import DataError, SnowflakeError, StageError
+from copperline.files import atomic_file
 from copperline.snowflake_settings import SnowflakeSettings
+from copperline.stage.snowflake_files import get_bytes, put_bytes, put_file
+from copperline.stage.stage_path import StagePath
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from copperline.training.engines.reports import Report, ReportReader, ReportWriter, StepDone
 
@@ -30,68 +30,64 @@ INIT_NAME = "init.onnx"
 STOP_NAME = "stop"
 SEND_EVERY_S = 20.0
 """How long steps may wait to be sent: each sending stops training for the time of a PUT, about a second."""
-TRIES = 3
-PAUSE_S = 2.0
 
 
-def run_location(names: SnowflakeSettings, run: str) -> str:
-    """Where the run called `run` is kept.
+def run_location(names: SnowflakeSettings, run: str) -> StagePath:
+    """Where the run called `run` is kept; its text is what workers are told, and they find it by that.
 
-    >>> run_location(SnowflakeSettings(), "20260102-0304")
-    '@"PCB_CV"."PUBLIC"."MODEL_STAGE"/training/20260102-0304'
+    Raises:
+        DataError: the run's name cannot be that of a folder.
+        SettingsError: a name of database, schema or stage has a slash.
+
+    >>> str(run_location(SnowflakeSettings(), "20260102-0304"))
+    '@PCB_CV.PUBLIC.MODEL_STAGE/training/20260102-0304'
     """
-    return f"@{names.in_schema(names.stage)}/{FOLDER}/{run}"
+    return StagePath.parse(f"@{names.in_schema(names.stage)}/{FOLDER}/{run}")
 
 
 class RunStage:
     """Files of one run.
 
+    Whatever the account refuses is a SnowflakeError, a network that fails for all tries that or a StageError.
+
     Args:
+        session: of this process: of the notebook, of the job or of the worker.
         location: see `run_location`.
     """
 
-    def __init__(self, session: Session, location: str) -> None:
+    def __init__(self, session: Session, location: StagePath) -> None:
         self._session = session
         self.location = location
 
-    def put(self, path: Path, folder: str = "") -> None:
-        """Uploads a file under its own name, in place of the one before; tries again if the network fails.
+    def put(self, path: Path, folder: str = "", *, name: str | None = None) -> None:
+        """Uploads a file in place of the one before, which stays where it was if that fails.
+
+        Args:
+            path: of the file on this machine.
+            folder: of the run; empty: the run's own.
+            name: there; default: the file's own.
 
         Raises:
-            SnowflakeError: it could not be uploaded; whatever was there before is still there.
+            SnowflakeError, StageError: it could not be uploaded.
+            DataError: it cannot be read.
         """
-        place = f"{self.location}/{folder}" if folder else self.location
-        for left in reversed(range(TRIES)):
-            try:
-                with snowflake_errors(place):
-                    self._session.file.put(str(path), place, auto_compress=False, overwrite=True)
-                return
-            except SnowflakeError:
-                if not left:
-                    raise
-                time.sleep(PAUSE_S)
+        place = self.location / folder if folder else self.location
+        put_file(self._session, place / (name or path.name), path)
 
     def get(self, name: str, folder: Path) -> Path | None:
-        """Downloads a file into a local folder; None: it is not there.
+        """Downloads a file into a local folder, whole or not at all; None: it is not there.
 
         Raises:
-            SnowflakeError: the stage cannot be reached.
+            SnowflakeError, StageError: the stage cannot be reached.
+            DataError: the folder cannot be written.
         """
-        place = f"{self.location}/{name}"
-        with snowflake_errors(place), tempfile.TemporaryDirectory() as temporary:
-            try:
-                self._session.file.get(place, temporary)
-            except Exception as error:
-                if _is_missing(error):
-                    return None
-                raise
-            found = Path(temporary) / Path(name).name
-            if not found.is_file():
-                return None
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_file(folder / found.name) as target:
-                target.write_bytes(read_whole(found))
-        return folder / found.name
+        data = self._bytes(name)
+        if data is None:
+            return None
+        path = folder / Path(name).name
+        with atomic_file(path) as target:
+            target.write_bytes(data)
+        return path
 
     def checkpoint(self, folder: Path) -> Checkpoint | None:
         """The last one, which is downloaded into `folder`; None: there is none yet."""
@@ -100,13 +96,17 @@ class RunStage:
 
     def ask_to_stop(self, start: str) -> None:
         """The workers of `start` end with their next checkpoint."""
-        with tempfile.TemporaryDirectory() as folder:
-            (path := Path(folder) / STOP_NAME).write_text("stop\n", encoding="ascii")
-            self.put(path, start)
+        put_bytes(self._session, self.location / start / STOP_NAME, b"stop\n")
 
     def is_to_stop(self, start: str) -> bool:
-        with tempfile.TemporaryDirectory() as folder:
-            return self.get(f"{start}/{STOP_NAME}", Path(folder)) is not None
+        return self._bytes(f"{start}/{STOP_NAME}") is not None
+
+    def _bytes(self, name: str) -> bytes | None:
+        file = self.location / name
+        try:
+            return get_bytes(self._session, file)
+        except DataError:  # there is no such file; that there is no such stage is something else
+            return None
 
 
 class StageReports:
@@ -130,7 +130,7 @@ class StageReports:
         self._sent = time.monotonic()
         try:
             self._stage.put(self._path, self._start)
-        except SnowflakeError as error:
+        except (SnowflakeError, StageError) as error:
             sys.stderr.write(f"warning: {error}\n")  # into the worker's log; the next upload has it all
 
 
@@ -145,9 +145,3 @@ class StageReader:
     def __call__(self) -> list[Report]:
         self._stage.get(self._name, self._folder)
         return self._read()
-
-
-def _is_missing(error: Exception) -> bool:
-    """Whether GET says that there is no such file; that there is no such stage is something else."""
-    known = is_of_snowflake(error) or type(error).__module__.startswith("snowflake.")
-    return known and "file does not exist" in str(error).lower()

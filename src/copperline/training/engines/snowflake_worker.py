@@ -20,6 +20,7 @@ import torch
 from copperline.errors import TrainingError
 from copperline.settings import available_cores
 from copperline.snowflake.container import container_session
+from copperline.stage.stage_path import StagePath
 from copperline.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from copperline.training.distributed import World, join_world
 from copperline.training.engines.job import TrainingJob
@@ -40,7 +41,7 @@ def work() -> None:
     context = get_context()
     order = SnowflakeOrder.of_hyper_params(context.get_hyper_params())
     os.environ.update(place_of(context, order.workers_per_node))
-    stage = RunStage(container_session(), order.location)
+    stage = RunStage(container_session(), StagePath.parse(order.location))
     rank = World.from_environment().rank
     with tempfile.TemporaryDirectory() as folder:
         send = StageReports(stage, Path(folder), order.start, rank)

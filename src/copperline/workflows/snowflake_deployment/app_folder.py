@@ -12,8 +12,8 @@ from typing import Any
 from copperline.errors import SettingsError
 from copperline.files import read_whole
 from copperline.settings import TOML_FILE, Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.snowflake_settings import SnowflakeSettings
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.release import Release
 from copperline.workflows.snowflake_deployment.toml_text import Value, toml_text
 

@@ -42,7 +42,7 @@ def deployed_releases(session: Session, names: SnowflakeSettings) -> list[Deploy
     for kind, statement in asked:
         row = described(session, statement)
         running = None if row is None else release_of(row.get("comment"))
-        place = StagePath(names.database, names.schema_name, names.stage, kind)
+        place = StagePath.of_settings(names, kind)
         for state in folder_states(session, place):
             name = state.place.name
             found.append(DeployedRelease(kind, name, state.complete, state.files, state.size, name == running))

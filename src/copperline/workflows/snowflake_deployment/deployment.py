@@ -17,10 +17,10 @@ from copperline.registry import BUILTIN, CHAMPION, DEFAULT_BUILTIN, Registry
 from copperline.settings import Settings
 from copperline.snowflake import create_notebook, create_streamlit, open_notebook, open_streamlit, share_streamlit
 from copperline.snowflake.apps import allow_notebook
+from copperline.snowflake.own_wheel import own_wheel
 from copperline.snowflake.releases import mark_notebook, mark_streamlit
 from copperline.workflows.snowflake_deployment.app_folder import EXTRAS, MAIN_FILE, app_release
 from copperline.workflows.snowflake_deployment.notebook_folder import NOTEBOOK_EXTRAS, notebook_file, notebook_release
-from copperline.workflows.snowflake_deployment.own_wheel import own_wheel
 from copperline.workflows.snowflake_deployment.parts import PARTS, Deployed, Part
 from copperline.workflows.snowflake_deployment.release import Release
 from copperline.workspace import Workspace

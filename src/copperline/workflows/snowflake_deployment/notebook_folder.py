@@ -8,8 +8,8 @@ import copperline
 from copperline.errors import DataError
 from copperline.files import read_whole
 from copperline.settings import TOML_FILE, Settings
+from copperline.snowflake.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.app_folder import settings_text, taxonomy_files
-from copperline.workflows.snowflake_deployment.own_wheel import Wheel
 from copperline.workflows.snowflake_deployment.release import Release
 
 NOTEBOOK_EXTRAS = ("snowflake", "train")

@@ -59,9 +59,7 @@ def project_text(deployment: Deployment) -> str:
             "identifier": _identifier(names, names.notebook),
             "query_warehouse": names.warehouse,
             "notebook_file": f"{_NOTEBOOK_FOLDER}/{deployment.notebook_file}",
-            "stage_path": str(
-                StagePath(names.database, names.schema_name, names.stage, f"notebook/{deployment.notebook.name}")
-            ),
+            "stage_path": str(StagePath.of_settings(names, f"notebook/{deployment.notebook.name}")),
             "compute_pool": names.compute_pool,
             "runtime_name": GPU_RUNTIME,
             "artifacts": [f"{_NOTEBOOK_FOLDER}/{file}" for file in files],

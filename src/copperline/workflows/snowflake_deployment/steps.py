@@ -123,7 +123,7 @@ def install_app(session: Session, names: SnowflakeSettings, release: Release) ->
 
 def send(session: Session, names: SnowflakeSettings, release: Release) -> Transfer:
     """The release's files to its folder on the stage; what is there already is not sent."""
-    place = StagePath(names.database, names.schema_name, names.stage, release.folder)
+    place = StagePath.of_settings(names, release.folder)
     with tempfile.TemporaryDirectory(prefix="copperline-") as folder, progress(f"Sending the {release.kind}") as report:
         release.write(Path(folder))
         return upload_folder(session, Path(folder), place, progress=report)
