@@ -80,30 +80,12 @@ def test_no_node_left_is_said() -> None:
 
 
 @pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
+def ray_here(records_without_errors: None) -> Iterator[None]:
     pytest.importorskip("ray", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_worker_niceness", "0")  # beside other tests, nice workers would not get on
-        with ray_session(None, cpus=2, object_store_mib=80), records_without_errors("ray.data"):
+        with ray_session(None, cpus=2, object_store_mib=80):
             yield
-
-
-@contextlib.contextmanager
-def records_without_errors(logger: str) -> Iterator[None]:
-    """pytest keeps each record: with its error, it would keep the frames that hold workers of an earlier round."""
-    usual = logging.getLogRecordFactory()
-
-    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = usual(*args, **kwargs)
-        if record.name.startswith(logger):
-            record.exc_info = None
-        return record
-
-    logging.setLogRecordFactory(make)
-    try:
-        yield
-    finally:
-        logging.setLogRecordFactory(usual)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def run_round(
     reader.start()
     try:
         deadline = time.monotonic() + limits.start_s + limits.answer_s
-        while (pickled := _next(answers, reader, deadline, limits)) is not None:
+        while (pickled := _next(answers, reader, deadline, limits, workers)) is not None:
             answer: Answer = pickle.loads(pickled)
             if isinstance(answer, CopperlineError):
                 raise answer
@@ -90,7 +90,11 @@ def run_round(
 
 
 def _next(
-    answers: queue.Queue[bytes | BaseException | None], reader: threading.Thread, deadline: float, limits: Limits
+    answers: queue.Queue[bytes | BaseException | None],
+    reader: threading.Thread,
+    deadline: float,
+    limits: Limits,
+    workers: int,
 ) -> bytes | None:
     """The next answer; None: that was the last."""
     while True:
@@ -107,13 +111,16 @@ def _next(
             return item
         if not isinstance(item, Exception):
             raise item
-        if _is_loss(item):
+        if _is_loss(item, workers):
             raise WorkerLostError(item) from item
         raise explained(item) from item
 
 
-def _is_loss(error: BaseException) -> bool:
+def _is_loss(error: BaseException, workers: int) -> bool:
     from ray import exceptions
+
+    if isinstance(error, exceptions.GetTimeoutError) and cpus_alive() < workers:
+        return True  # a node was lost that the round was planned with, and its workers never started
 
     lost = (
         exceptions.RayActorError,
