@@ -42,6 +42,37 @@ hypothesis.settings.register_profile("copperline", derandomize=True)
 hypothesis.settings.load_profile("copperline")
 providers._get_local_constants = lambda: providers._local_constants
 
+# Variables that Python alone reads, and programs that it starts. pytest sets the first one three times for each test.
+READ_BY_PYTHON = (b"PYTEST_CURRENT_TEST", b"COPPERLINE_", b"SNOWFLAKE_")
+
+
+def keep_from_c(change: Callable[..., None]) -> Callable[..., None]:
+    """`os.putenv` or `os.unsetenv`, but not for those variables.
+
+    Before glibc 2.41 a process crashes if a thread reads a variable in C, as libjpeg, ONNX Runtime and Ray do all the
+    time, while another thread adds one.
+    """
+
+    def changed(name: bytes, *value: bytes) -> None:
+        if not name.startswith(READ_BY_PYTHON):
+            change(name, *value)
+
+    return changed
+
+
+os.putenv, os.unsetenv = keep_from_c(os.putenv), keep_from_c(os.unsetenv)
+start_program = subprocess.Popen.__init__
+
+
+def start_with_all_variables(self: subprocess.Popen[Any], *arguments: Any, **options: Any) -> None:
+    """Without this a program would get C's variables, where those are missing."""
+    if options.get("env") is None:
+        options["env"] = dict(os.environ)
+    start_program(self, *arguments, **options)
+
+
+subprocess.Popen.__init__ = start_with_all_variables  # type: ignore[method-assign]
+
 # Files that share what takes many seconds to make; every other file is shared out by itself. The longest come first,
 # so that no process has a long one left when the others are done.
 TOGETHER = {

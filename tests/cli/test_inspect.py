@@ -233,6 +233,10 @@ def test_a_killed_run_on_ray_started_again_does_what_is_missing(
             driver.wait(timeout=30)
     before = written(workspace)
     assert 0 < before < total
+    deadline = time.monotonic() + 30
+    while not log.read_text().endswith("\n"):  # by another process, which notices that this one is gone
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     (said,) = log.read_text().splitlines()
     assert said.startswith("error: the process was ended")
     assert "start the command again" in said
