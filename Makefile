@@ -21,7 +21,7 @@ demo: $(VENV)/.train ## Train, inspect and report on one laptop, without an acco
 
 .PHONY: test
 test: lint ## Run every check: those of lint, then all tests and doctests (PYTEST_ARGS="-k name")
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup src tests $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup --max-worker-restart 0 src tests $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.test ## Check style, types and layers

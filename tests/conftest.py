@@ -42,6 +42,8 @@ hypothesis.settings.register_profile("copperline", derandomize=True)
 hypothesis.settings.load_profile("copperline")
 providers._get_local_constants = lambda: providers._local_constants
 
+# Also for tests that load ONNX Runtime by itself: it would look for its maker in threads of its own.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Variables that Python alone reads, and programs that it starts. pytest sets the first one three times for each test.
 READ_BY_PYTHON = (b"PYTEST_CURRENT_TEST", b"COPPERLINE_", b"SNOWFLAKE_")
 
