@@ -21,7 +21,7 @@ demo: $(VENV)/.train ## Train, inspect and report on one laptop, without an acco
 
 .PHONY: test
 test: lint ## Run every check: those of lint, then all tests and doctests (PYTEST_ARGS="-k name")
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup src tests $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadgroup --max-worker-restart 0 src tests $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.test ## Check style, types and layers
@@ -32,7 +32,7 @@ lint: $(VENV)/.test ## Check style, types and layers
 
 .PHONY: clean
 clean: ## Remove .venv and what the tools left; data and models in the workspace stay
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-snow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -path ./.git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.train: pyproject.toml | $(BIN)/python
@@ -40,7 +40,7 @@ $(VENV)/.train: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,dev]'
+	$(PIP) install --editable '.[train,dashboard,service,mqtt,export,ray,s3,snowflake,notebook,dev]'
 	@touch $(VENV)/.train $@
 
 # A name that is on the PATH may still be too old, or lack venv (Debian packs it apart), so each is tried.

@@ -64,6 +64,10 @@ def test_plant_and_dashboard_from_toml_and_from_variables(tmp_path: Path, monkey
     read = Settings.load()
     assert (read.time_zone, read.shift_starts) == ("Asia/Kolkata", (time(7), time(19)))
     assert (read.dashboard_sign_in, read.dashboard_reviewers) == (True, ("ann@plant.example",))
+    monkeypatch.setenv("COPPERLINE_DASHBOARD_SIGN_IN", "snowflake")
+    monkeypatch.setenv("COPPERLINE_DASHBOARD_REVIEWER_ROLE", "qa_leads")
+    assert Settings.load().dashboard_sign_in == "snowflake"
+    assert Settings.load().dashboard_reviewer_role == "QA_LEADS"
     monkeypatch.setenv("COPPERLINE_SHIFT_STARTS", '["00:00"]')
     monkeypatch.setenv("COPPERLINE_DASHBOARD_REVIEWERS", '["bo@plant.example", "cy@plant.example"]')
     assert Settings.load().shift_starts == (time(0),)

@@ -75,6 +75,10 @@ class ClusterError(CopperlineError):
     """The Ray cluster cannot be reached, is too small, is of another version, or lost too much of itself."""
 
 
+class SnowflakeError(CopperlineError):
+    """A Snowflake account cannot be reached, refuses, or lacks an object or a privilege."""
+
+
 class WarehouseError(CopperlineError):
     """The warehouse cannot be opened, read or written, or a query is not allowed."""
 

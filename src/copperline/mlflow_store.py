@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -137,8 +138,11 @@ def import_quietly() -> None:
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    import mlflow
-    from mlflow.telemetry import get_telemetry_client, set_telemetry_client
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as tqdm's, which misses its widgets in a notebook
+        import mlflow
+        from mlflow.telemetry import get_telemetry_client, set_telemetry_client
+        from mlflow.tracking import MlflowClient  # noqa: F401  what `client` imports next
 
     if get_telemetry_client() is not None:  # MLflow was imported by someone else, with its defaults
         set_telemetry_client()  # type: ignore[no-untyped-call]

@@ -22,6 +22,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from copperline.errors import SettingsError
 from copperline.sink_settings import EventType, SinkSettings, require_distinct, sinks_taking
+from copperline.snowflake_settings import Identifier, SnowflakeSettings
 from copperline.taxonomy import DEEPPCB, Taxonomy
 
 TOML_FILE = "copperline.toml"
@@ -30,14 +31,21 @@ TOML_FILE = "copperline.toml"
 class Settings(BaseSettings):
     """Where things are kept and how many cores may be used.
 
-    Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`.
+    Every field can be set in `copperline.toml` of the current folder or as the variable `COPPERLINE_<FIELD>`; those of
+    the table `[snowflake]` as `COPPERLINE_SNOWFLAKE__<FIELD>`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COPPERLINE_", toml_file=TOML_FILE, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COPPERLINE_", env_nested_delimiter="__", toml_file=TOML_FILE, extra="forbid", frozen=True
+    )
 
     workspace: Path = Field(Path("copperline-workspace"), description="Folder for data sets, runs, reports and stores")
-    warehouse_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the workspace")
-    registry_uri: str | None = Field(None, description="MLflow URI; default: SQLite in the workspace")
+    warehouse_url: str | None = Field(
+        None, description="SQLAlchemy URL, or snowflake://; default: SQLite in the workspace"
+    )
+    registry_uri: str | None = Field(
+        None, description="MLflow URI, or `snowflake`: the account's registry; default: SQLite in the workspace"
+    )
     stage_folder: Path | None = Field(None, description="Where images of the line are kept; default: in the workspace")
     stage_clock_tolerance_s: float = Field(
         5.0,
@@ -61,9 +69,14 @@ class Settings(BaseSettings):
     shift_starts: tuple[time, ...] = Field(
         (time(6), time(14), time(22)), min_length=1, description="When shifts begin, in the plant's time zone"
     )
-    dashboard_sign_in: bool = Field(False, description="Visitors of the dashboard sign in by OpenID Connect")
+    dashboard_sign_in: bool | Literal["snowflake"] = Field(
+        False, description="Visitors of the dashboard sign in by OpenID Connect, or were let in by Snowflake"
+    )
     dashboard_reviewers: tuple[str, ...] = Field(
         (), description="E-mail addresses of those who may review and promote when visitors sign in; others look"
+    )
+    dashboard_reviewer_role: Identifier | None = Field(
+        None, description="In Snowflake: members of this role may review and promote too"
     )
     service_queue: int = Field(64, ge=1, le=10_000, description="Boards that may wait in the HTTP service")
     service_batch: int = Field(8, ge=1, le=256, description="Boards that the HTTP service writes in one transaction")
@@ -82,6 +95,8 @@ class Settings(BaseSettings):
         0.0, ge=0, allow_inf_nan=False, description="Requests a second that each key may make on average; 0: any number"
     )
     service_rate_burst: int = Field(20, ge=1, description="Requests that a key may make at once after a pause")
+
+    snowflake: SnowflakeSettings = Field(SnowflakeSettings(), description="Names in a Snowflake account")
 
     sinks: tuple[SinkSettings, ...] = Field((), description="Who is told of what happens on the line")
     events_kept_days: int = Field(30, ge=1, description="How long delivered events are kept")
@@ -149,7 +164,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            variable = f"COPPERLINE_{str(first['loc'][0]).upper()}"
+            variable = "COPPERLINE_" + "__".join(part for part in first["loc"][:2] if isinstance(part, str)).upper()
             # Not the error itself as the cause: it repeats what was given, which may hold a password.
             raise SettingsError(
                 f"setting {name!r}: {first['msg']}", fix=f"correct it in copperline.toml or {variable}"
@@ -157,13 +172,21 @@ class Settings(BaseSettings):
 
     @property
     def warehouse(self) -> str:
-        """SQLAlchemy URL of the warehouse."""
+        """SQLAlchemy URL of the warehouse; `snowflake://` alone means the schema that `snowflake` names."""
+        if self.warehouse_url is not None and self.warehouse_url.startswith("snowflake://"):
+            return self.snowflake.warehouse_url(self.warehouse_url)
         return self.warehouse_url or f"sqlite:///{self.workspace.absolute() / 'warehouse.db'}"
 
     @property
     def registry(self) -> str:
-        """MLflow tracking and registry URI."""
-        return self.registry_uri or f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+        """MLflow tracking and registry URI; training runs are kept there too where the models are in Snowflake."""
+        own = f"sqlite:///{self.workspace.absolute() / 'registry.db'}"
+        return own if self.registry_on_snowflake else self.registry_uri or own
+
+    @property
+    def registry_on_snowflake(self) -> bool:
+        """Whether model versions are those of the Snowflake account."""
+        return self.registry_uri in ("snowflake", "snowflake://")
 
     @property
     def stage(self) -> Path:

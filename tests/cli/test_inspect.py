@@ -1,4 +1,4 @@
-"""`copperline inspect` of many boards: by folder or URL, on Ray or not, again after it was killed."""
+"""`copperline inspect` of many boards: by folder, URL or Snowflake stage, on Ray or not, again after it was killed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.stage import StagePath
+from copperline.stage.snowflake_files import put_bytes
 
 Run = Callable[..., Any]
 MODEL = ("--model", "builtin:golden-only")
@@ -117,6 +119,71 @@ def test_wrong_keys_are_said(
     assert "hush" not in ran.err
 
 
+def test_boards_on_a_snowflake_stage_are_inspected_once(
+    copperline: Run, snowpark: Any, boards: Path, workspace: Path
+) -> None:
+    lot = StagePath("PCB_CV", "PUBLIC", "MODEL_STAGE", "lot 7")
+    at = ("inspect", "@model_stage/lot 7", *MODEL, "--workspace", workspace)
+    one_line(copperline(*at), "expected a folder with board images, found none")
+    files = sorted(path for path in boards.rglob("*_te*") if path.is_file())
+    for file in files[:-2]:
+        put_bytes(snowpark, lot / file.name, file.read_bytes())
+    time.sleep(1.1)  # a stage tells whole seconds
+    first = copperline(*at, "--json").json
+    assert (first["inspected"], first["new"], first["skipped"]) == (5, 5, [])
+    for file in files[-2:]:
+        put_bytes(snowpark, lot / file.name, file.read_bytes())
+    put_bytes(snowpark, lot / "damaged.png", b"no image")
+    second = copperline(*at, "--json").json
+    assert (second["inspected"], second["already_inspected"], second["new"]) == (1, 5, 1)
+    (skipped,) = second["skipped"]
+    assert skipped["path"] == "@PCB_CV.PUBLIC.MODEL_STAGE/lot 7/damaged.png"
+
+    local = copperline("inspect", boards, *MODEL, "--workspace", workspace.with_name("of-folder"), "--json").json
+    assert local["defects"] == first["defects"] + second["defects"]
+    with closing(sqlite3.connect(workspace / "warehouse.db")) as database:
+        paths = {row[0] for row in database.execute("SELECT image_path FROM inspections")}
+        references = {row[0] for row in database.execute("SELECT reference_path FROM inspections")}
+    assert all(path.startswith("@PCB_CV.PUBLIC.MODEL_STAGE/lot 7/") for path in paths | references)
+    assert len(paths) == 6
+
+    image = sorted(paths)[0]
+    assert copperline("inspect", image, *MODEL, "--workspace", workspace, "--json").json["image"] == image
+    one_line(copperline("inspect", f"{image[:-8]}gone.png", *MODEL, "--workspace", workspace), "found no such file")
+    one_line(
+        copperline("inspect", "@MODEL_STAGE/../x", *MODEL, "--workspace", workspace), "a path that a stage can have"
+    )
+    one_line(copperline("inspect", "@1", *MODEL, "--workspace", workspace), "expected a place on a Snowflake stage")
+
+
+def test_a_network_that_is_cut_ends_the_batch_which_goes_on_later(
+    copperline: Run, snowpark: Any, boards: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snowflake.connector.errors import OperationalError
+
+    lot = StagePath("PCB_CV", "PUBLIC", "MODEL_STAGE", "lot")
+    for file in (path for path in boards.rglob("*_te*") if path.is_file()):
+        put_bytes(snowpark, lot / file.name, file.read_bytes())
+    time.sleep(1.1)
+    real, left = snowpark.file, 7
+
+    class Cut:
+        def get(self, place: str, target: str) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise OperationalError(msg="While getting file(s) there was an error: 'reset'", errno=253002)
+            return real.get(place, target)
+
+    at = ("inspect", "@MODEL_STAGE/lot", *MODEL, "--workspace", workspace)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(snowpark), "file", Cut())
+        one_line(copperline(*at), "@PCB_CV.PUBLIC.MODEL_STAGE/lot/")
+    rest = copperline(*at, "--json").json
+    assert rest["already_inspected"] >= 1
+    assert rest["inspected"] == rest["new"] == 6 - rest["already_inspected"]
+
+
 def upload(s3: Any, boards: Path, times: int) -> list[str]:
     """Each board so many times, under other names; the keys of the test images."""
     keys = []
@@ -166,6 +233,10 @@ def test_a_killed_run_on_ray_started_again_does_what_is_missing(
             driver.wait(timeout=30)
     before = written(workspace)
     assert 0 < before < total
+    deadline = time.monotonic() + 30
+    while not log.read_text().endswith("\n"):  # by another process, which notices that this one is gone
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     (said,) = log.read_text().splitlines()
     assert said.startswith("error: the process was ended")
     assert "start the command again" in said

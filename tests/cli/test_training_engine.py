@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from copperline.cli.training_engine import EngineName, chosen_engine, told_how_to_resume
-from copperline.errors import SettingsError, TrainingError
+from copperline.errors import SettingsError, SnowflakeError, TrainingError
 from copperline.settings import Settings
-from copperline.training import LocalWorkers, RayWorkers, ThisProcess
+from copperline.training import LocalWorkers, RayWorkers, SnowflakeWorkers, ThisProcess
 
 NOTHING: dict[str, Any] = {
     "engine": None,
@@ -50,6 +50,18 @@ def test_a_cluster_may_use_all_its_cores_unless_the_settings_say_otherwise() -> 
     there = {**on_ray, "address": "10.0.0.7:6379"}
     assert chosen_engine(Settings(threads=0), **there) == RayWorkers(4, "10.0.0.7:6379", min_workers=2)
     assert chosen_engine(Settings(threads=3), **there) == RayWorkers(4, "10.0.0.7:6379", cores=3, min_workers=2)
+
+
+def test_snowflakes_workers_are_for_its_container_runtime_alone(request: pytest.FixtureRequest) -> None:
+    options = {**NOTHING, "engine": EngineName.SNOWFLAKE, "workers": 2, "max_failures": 1}
+    with pytest.raises(SnowflakeError, match=r"found no snowflake\.ml.* use `copperline snowflake train`"):
+        chosen_engine(Settings(), **options)
+    request.getfixturevalue("container_runtime")
+    settings = Settings(training_stall_s=60)
+    found = chosen_engine(settings, **{**options, "gpus_per_worker": 0})
+    assert found == SnowflakeWorkers(
+        settings.snowflake, workers_per_node=2, gpus_per_worker=0, max_failures=1, stall_s=60
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from copperline.cluster import ray_session
+from copperline.cluster import ray_errors, ray_session
 from copperline.errors import ClusterError, SettingsError
 
 STORE = 80 << 20  # bytes; Ray takes no less than 75 MiB
@@ -235,8 +235,11 @@ def test_a_worker_that_ray_ends_for_lack_of_memory_is_told(ray_folder: Path, mon
     with (
         pytest.raises(ClusterError, match=r"the node [\d.]+ ran out of memory"),
         ray_session(None, object_store_mib=80),
-    ):
-        pass
+        ray_errors(),
+    ):  # the session's own first task may be done before Ray looks
+        import ray
+
+        ray.get(ray.remote(max_retries=0)(lambda: time.sleep(30)).remote(), timeout=60)
 
 
 LOCAL = """

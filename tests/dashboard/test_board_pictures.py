@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,16 +10,23 @@ import pytest
 
 pytest.importorskip("streamlit")
 
+import streamlit as st
+
 from copperline.dashboard.board_pictures import (
     OTHER_COLOUR,
     THUMBNAIL,
     as_detections,
     board_image,
+    board_picture,
     cut_out,
     taxonomy_for,
     thumbnail_url,
 )
 from copperline.data import write_image
+from copperline.data.images import encode_image
+from copperline.errors import StageError
+from copperline.stage import StagePath
+from copperline.stage.snowflake_files import put_bytes
 from copperline.taxonomy import DEEPPCB
 from copperline.warehouse import DetectionRow
 
@@ -85,3 +93,35 @@ def test_classes_of_older_models_are_added_in_grey() -> None:
     assert taxonomy.names == (*DEEPPCB.names, "dent", "scratch")
     assert taxonomy.by_name("dent").colour == OTHER_COLOUR
     assert taxonomy_for((), DEEPPCB) == DEEPPCB
+
+
+def test_a_picture_is_read_from_a_stage_as_its_row_says(snowpark: Any) -> None:
+    st.cache_data.clear()
+    place = "@PCB_CV.PUBLIC.MODEL_STAGE/lot7/B1.png"
+    put_bytes(snowpark, StagePath.parse(place), encode_image(board(), ".png"))
+    found = board_image(place)
+    assert not isinstance(found, str)
+    assert (found == board()).all()
+    whole = board_picture(place)
+    assert not isinstance(whole, str)
+    assert whole.shape == (160, 200, 3)
+    assert thumbnail_url(place, None) is not None
+    assert board_image("@PCB_CV.PUBLIC.MODEL_STAGE/lot7/gone.png") == "expected a file, found no such file"
+    assert isinstance(board_image("@"), str)
+
+
+def test_a_stage_that_does_not_answer_is_asked_again_the_next_time(
+    snowpark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    st.cache_data.clear()
+    place = "@PCB_CV.PUBLIC.MODEL_STAGE/lot7/B1.png"
+    put_bytes(snowpark, StagePath.parse(place), encode_image(board(), ".png"))
+    with monkeypatch.context() as cut:
+        cut.setattr("copperline.stage.snowflake_files.get_bytes", refused)
+        assert board_image(place) == "the stage cannot be reached"
+        assert board_picture(place) == "the stage cannot be reached"
+    assert not isinstance(board_image(place), str)
+
+
+def refused(session: object, file: object) -> bytes:
+    raise StageError("the stage cannot be reached", fix="check the network")

@@ -81,6 +81,13 @@ def test_sign_in_without_a_provider_does_not_start(tmp_path: Path, monkeypatch: 
         check(Settings.load(tmp_path), Server(port=0))
 
 
+def test_the_apps_settings_do_not_serve_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COPPERLINE_DASHBOARD_SIGN_IN", "snowflake")
+    with pytest.raises(SettingsError, match=r"is for the app in Snowflake.*copperline snowflake deploy"):
+        check(Settings.load(tmp_path), Server(port=0))
+
+
 def child_of(process: subprocess.Popen[str]) -> int:
     """The process that serves, started by `process`."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

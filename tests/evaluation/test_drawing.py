@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copperline.detections import Detections
-from copperline.evaluation.drawing import _best_place, _overlap, bgr, draw_detections, pair_panel
+from copperline.evaluation.drawing import _best_place, _overlap, bgr, draw_detections, gallery, pair_panel, stacked
 from copperline.taxonomy import DEEPPCB
 
 WHITE = np.full((200, 300), 255, np.uint8)
@@ -92,3 +92,21 @@ def test_a_panel_has_both_images_side_by_side() -> None:
     assert (panel[34:234, 16:316] == 90).all()
     assert np.array_equal(panel[34:234, 332:632], draw_detections(WHITE, FOUND, DEEPPCB))
     assert pair_panel(WHITE, None, FOUND, DEEPPCB).shape[1] == 300 + 2 * 16
+
+
+def test_a_gallery_puts_pictures_of_any_size_row_by_row() -> None:
+    pictures = [("a", np.full((20, 60, 3), 10, np.uint8)), ("b", np.full((50, 40, 3), 20, np.uint8))]
+    pictures.append(("c", np.full((30, 30, 3), 30, np.uint8)))
+    drawn = gallery(pictures, columns=2)
+    assert drawn.shape == (34 + 50 + 16 + 34 + 30 + 16, 16 + 60 + 16 + 40 + 16, 3)
+    assert (drawn[34:54, 16:76] == 10).all()
+    assert (drawn[34:84, 92:132] == 20).all()
+    assert (drawn[134:164, 16:46] == 30).all()
+
+
+def test_panels_are_stacked_on_paper() -> None:
+    drawn = stacked([np.zeros((10, 20, 3), np.uint8), np.zeros((5, 30, 3), np.uint8)])
+    assert drawn.shape == (15, 30, 3)
+    assert (drawn[:10, :20] == 0).all()
+    assert (drawn[:10, 20:] == 255).all()
+    assert (drawn[10:] == 0).all()

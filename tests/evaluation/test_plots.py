@@ -7,9 +7,10 @@ import cv2
 import pytest
 
 from copperline.detections import Detections
-from copperline.evaluation import plots
+from copperline.evaluation import evaluate, plots, sweep_thresholds
 from copperline.evaluation.matching import match
 from copperline.evaluation.results import Confusion
+from copperline.model_info import OperatingPoint
 from copperline.taxonomy import DEEPPCB
 
 THRESHOLDS = dict.fromkeys(DEEPPCB.names, 0.5)
@@ -71,3 +72,32 @@ def test_nothing_at_all_can_be_drawn(tmp_path: Path) -> None:
 def test_pyplot_is_not_used() -> None:
     assert "matplotlib.pyplot" not in Path(plots.__file__).read_text(encoding="utf-8")
     assert "pyplot" not in vars(sys.modules[plots.__name__])
+
+
+def test_training_s_own_names_are_told_in_words() -> None:
+    figure = plots.learning_curves([{"epoch": 1, "loss": 1.0, "loss_boxes": 0.5, "val_map50_95": 0.2}])
+    assert figure is not None
+    assert [[line.get_label() for line in axes.lines] for axes in figure.axes] == [["loss", "boxes"], ["mAP50:95"]]
+
+
+def test_each_class_has_a_bar_for_each_average_precision_that_was_measured() -> None:
+    label = Detections.of([[0, 0, 9, 9]], [1])
+    measured = evaluate([label], [label], [], DEEPPCB, OperatingPoint.uniform(DEEPPCB, 0.5), resamples=0)
+    axes = plots.class_average_precisions(measured, DEEPPCB).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [1.0, 1.0, 1.0]
+    assert all(abs(bar.get_x() + bar.get_width() / 2 - 1) < 0.3 for bar in axes.patches)
+    assert [text.get_text() for text in axes.texts] == ["100"] * 3
+    assert axes.get_xticklabels()[1].get_text() == "short\n1 labels"
+
+
+@pytest.mark.parametrize("clean", [[], [Detections.of([[0, 0, 9, 9]], [0], [0.6])]])
+def test_the_sweep_is_drawn_with_the_thresholds_that_were_chosen(clean: list[Detections]) -> None:
+    label = Detections.of([[0, 0, 9, 9]], [1])
+    sweep = sweep_thresholds([Detections.of([[0, 0, 9, 9]], [1], [0.7])], [label], clean)
+    rates, errors = plots.threshold_curves(sweep, THRESHOLDS, DEEPPCB).axes
+    curves = {line.get_label(): line for line in [*rates.lines, *errors.lines]}
+    assert list(curves["Recall"].get_ydata()) == sweep.recall.tolist()
+    assert list(curves["Missed defects"].get_ydata()) == sweep.missed.tolist()
+    assert ("Defect-free boards with a false call" in curves) == bool(clean)
+    ticks = [line for line in rates.lines if len(line.get_xdata()) == 2]
+    assert [line.get_xdata()[0] for line in ticks] == [THRESHOLDS[name] for name in DEEPPCB.names]

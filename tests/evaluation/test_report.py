@@ -14,7 +14,7 @@ from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.evaluation import plots
 from copperline.evaluation.evaluate import evaluate
-from copperline.evaluation.report import _Board, _choose_samples, write_report
+from copperline.evaluation.report import BoardErrors, choose_samples, write_report
 from copperline.model_info import OperatingPoint
 from copperline.taxonomy import DEEPPCB
 
@@ -120,14 +120,14 @@ def test_a_failure_leaves_the_old_report(make_boards, tmp_path: Path) -> None:  
 
 
 def test_samples_are_the_worst_boards_and_some_ordinary_ones() -> None:
-    boards = [_Board(i, str(i), 5, 5, missed=i % 4, false=0) for i in range(40)]
-    shown = _choose_samples(boards, 9)
+    boards = [BoardErrors(i, str(i), 5, 5, missed=i % 4, false=0) for i in range(40)]
+    shown = choose_samples(boards, 9)
     assert [b.missed for b in shown] == [3] * 6 + [0] * 3
     assert len({b.index for b in shown}) == 9
-    assert len(_choose_samples(boards[:2], 9)) == 2
-    assert _choose_samples([], 9) == []
-    perfect = [_Board(i, str(i), 5, 5, 0, 0) for i in range(40)]
-    assert [b.index for b in _choose_samples(perfect, 4)] == [0, 10, 20, 30]
+    assert len(choose_samples(boards[:2], 9)) == 2
+    assert choose_samples([], 9) == []
+    perfect = [BoardErrors(i, str(i), 5, 5, 0, 0) for i in range(40)]
+    assert [b.index for b in choose_samples(perfect, 4)] == [0, 10, 20, 30]
 
 
 def test_different_boards_are_refused(tmp_path: Path) -> None:

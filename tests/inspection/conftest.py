@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -127,3 +130,19 @@ def folder(tmp_path: Path, golden: Image, other_golden: Image, bad: Image) -> Pa
     damaged = folder / "B4_test.png"
     damaged.write_bytes(damaged.read_bytes()[:100])
     return folder
+
+
+@pytest.fixture(scope="module")
+def records_without_errors() -> Iterator[None]:
+    """pytest keeps each record of a log: with its error it would keep the frames that hold workers of Ray Data."""
+    usual = logging.getLogRecordFactory()
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = usual(*args, **kwargs)
+        if record.name.startswith("ray.data"):
+            record.exc_info = None
+        return record
+
+    logging.setLogRecordFactory(make)
+    yield
+    logging.setLogRecordFactory(usual)

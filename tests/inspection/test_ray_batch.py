@@ -80,7 +80,7 @@ def test_no_node_left_is_said() -> None:
 
 
 @pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
+def ray_here(records_without_errors: None) -> Iterator[None]:
     pytest.importorskip("ray", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_worker_niceness", "0")  # beside other tests, nice workers would not get on
@@ -193,10 +193,6 @@ def test_a_killed_worker_costs_no_board_and_doubles_none(
     assert rows(settings.warehouse) == undisturbed
 
 
-@pytest.mark.skipif(
-    not os.environ.get("COPPERLINE_ALL_TESTS"),
-    reason="on a busy machine Ray sometimes starts no new actors in time; COPPERLINE_ALL_TESTS=1 runs it",
-)
 @pytest.mark.usefixtures("ray_here")
 def test_a_board_that_ends_each_worker_is_found_and_skipped(
     detector: Detector, many: tuple[ImagePair, ...], write: Write, tmp_path: Path

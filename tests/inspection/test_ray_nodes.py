@@ -28,7 +28,7 @@ LIMITS = Limits(start_s=120, answer_s=60)
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def nodes(monkeypatch: pytest.MonkeyPatch, records_without_errors: None) -> Iterator[Any]:
     """A head without CPUs and two nodes of one CPU each."""
     pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster

@@ -4,7 +4,8 @@ What the tests expect:
 - README.md: one fenced block with a line `src/copperline/` and, indented under it, one line for each module and
   package, beginning with `name.py` or `name/`.
 - docs/cli.md: one heading of any level for each command, beginning with `copperline NAME`, in backticks or not.
-- docs/settings.md: every variable of `Settings` as `COPPERLINE_NAME`.
+- docs/settings.md: every variable of `Settings` as `COPPERLINE_NAME`, those of its table `snowflake` as
+  `COPPERLINE_SNOWFLAKE__NAME`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import unquote
 import pytest
 
 from copperline.settings import Settings
+from copperline.snowflake_settings import SnowflakeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "copperline"
@@ -94,6 +96,7 @@ def test_every_command_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     named = set(re.findall(r"\bCOPPERLINE_[A-Z_]+\b", _read("docs/settings.md")))
     settings = {f"COPPERLINE_{field.upper()}" for field in Settings.model_fields}
+    settings |= {f"COPPERLINE_SNOWFLAKE__{field.upper()}" for field in SnowflakeSettings.model_fields}
     assert sorted(settings - named) == [], "not in docs/settings.md"
     assert sorted(named - settings - TEST_VARIABLES) == [], "in docs/settings.md, but no such setting"
 

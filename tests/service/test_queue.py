@@ -67,7 +67,7 @@ def test_a_full_queue_says_when_to_come_again(start: Any, boards: list[Board], g
 def test_who_waits_too_long_is_dropped_and_not_inspected(
     start: Any, boards: list[Board], gate: Any, until: Any
 ) -> None:
-    with start(service_timeout_s=1.5) as service, ThreadPoolExecutor(4) as threads:
+    with start(service_timeout_s=4) as service, ThreadPoolExecutor(4) as threads:
         held = gate(service)
         first = threads.submit(post, service, boards[0][0], "B0", "key-0")
         held.wait_for_one()

@@ -118,7 +118,8 @@ def test_worker_whose_neighbour_died_says_so_soon(tiny_pairs: list[BoardPair], t
 
 def test_workers_with_different_data_do_not_begin(tiny_pairs: list[BoardPair], tmp_path: Path) -> None:
     codes, errors = run_workers(tiny_pairs, tmp_path, "other data")
-    assert codes == [1, 1]
+    # Where one is faster, gloo may abort the other while it leaves: after it has said why.
+    assert 0 not in codes
     assert "expected the same place to begin at and data on 2 workers" in errors[0]
 
 

@@ -14,6 +14,8 @@ from copperline.warehouse import open_warehouse, read_transaction
 from copperline.warehouse.alerts import AlertChanges, AlertKind, Condition, keep_alerts, list_alerts
 from copperline.warehouse.line_tables import deliveries, events
 
+pytestmark = pytest.mark.on_snowflake
+
 NOON = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 MINUTE = timedelta(minutes=1)
 RATE = Condition("withheld_rate: L1", AlertKind.WITHHELD_RATE, "L1", "L1: too many.", {"rate": 0.2})

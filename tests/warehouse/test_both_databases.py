@@ -1,10 +1,13 @@
-"""The warehouse on SQLite and on a PostgreSQL server that the tests start: the same writes give the same answers."""
+"""The warehouse on each database: the same writes give the same answers.
+
+PostgreSQL is a server that the tests start, Snowflake one that speaks its protocol.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +30,7 @@ from copperline.warehouse import (
     boards_by,
     boards_query,
     clock_ahead,
+    copy_warehouse,
     count_boards,
     count_defects,
     count_values,
@@ -74,11 +78,11 @@ def stale(engine: Engine) -> list[str]:
         return differences(connection)
 
 
-def answers(engine: Engine) -> dict[str, Any]:
+def answers(engine: Engine, choices: Sequence[BoardFilter] = CHOICES) -> dict[str, Any]:
     """What every screen asks, for a few choices."""
     said: dict[str, Any] = {"extent": extent(engine), "clocks": clock_ahead(engine, NOON + timedelta(hours=25))}
     with read_transaction(engine) as connection:
-        for position, chosen in enumerate(CHOICES):
+        for position, chosen in enumerate(choices):
             said |= {
                 f"hours {position}": boards_by(connection, chosen, ("hour", "line_id", "model_version")),
                 f"classes {position}": defects_by(connection, chosen, ("detected_class",)),
@@ -86,7 +90,7 @@ def answers(engine: Engine) -> dict[str, Any]:
                 f"brightness {position}": histograms_by(connection, chosen, BRIGHTNESS),
                 f"contrast {position}": histograms_by(connection, chosen, CONTRAST, ("hour",)),
             }
-    for position, chosen in enumerate(CHOICES):
+    for position, chosen in enumerate(choices):
         said |= {
             f"lines {position}": lines_counts(engine, chosen),
             f"progress {position}": review_progress(engine, chosen),
@@ -122,6 +126,20 @@ def test_both_give_the_same_answers(engine: Engine, new_postgresql: Callable[[],
         assert list(there[name]) == list(here[name]), name
     assert sum(map(bool, here.values())) > 50
     server.dispose()
+
+
+def test_snowflake_gives_the_same_answers(engine: Engine, new_snowflake: Callable[[], str], plant: Any) -> None:
+    plant(engine, random.Random(23), boards=40)
+    account = open_warehouse(new_snowflake())
+    copied = {each.table: each for each in copy_warehouse(engine, account, lambda done, total: None)}
+    assert copied["inspections"].source == copied["inspections"].after > 40
+    assert stale(account) == []
+    here, there = comparable(answers(engine, [CHOSEN])), comparable(answers(account, [CHOSEN]))
+    for name in here:
+        assert there[name] == here[name], name
+        assert list(there[name]) == list(here[name]), name
+    assert sum(map(bool, here.values())) > 20
+    account.dispose()
 
 
 def test_the_shown_sql_runs_as_it_is(any_engine: Engine, any_url: str, plant: Any) -> None:

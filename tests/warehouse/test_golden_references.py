@@ -17,6 +17,8 @@ from copperline.warehouse import (
     retire_reference,
 )
 
+pytestmark = pytest.mark.on_snowflake
+
 
 def new(product: str = "Hub", revision: str = "", note: str | None = None) -> NewReference:
     return NewReference(product, revision, "stage/a.png", "ab" * 32, 640, 480, "ann", '{"median":3}', 1200, note)

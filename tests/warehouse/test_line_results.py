@@ -89,6 +89,7 @@ def test_a_repetition_adds_nothing(any_engine: Engine, inspection: Make) -> None
     assert len(trace_board(any_engine, "B1").inspections) == 1
 
 
+@pytest.mark.on_snowflake
 def test_a_batch_is_all_or_nothing(any_engine: Engine, inspection: Make) -> None:
     good = inspection("B1")
     bad = inspection("B2", detections=replace(good.detections, class_ids=good.detections.class_ids + 50))

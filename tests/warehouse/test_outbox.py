@@ -86,6 +86,7 @@ def test_released_ones_are_due_as_they_were(any_engine: Engine) -> None:
     assert (ids(again), [claim.attempt for claim in again]) == (["E0001", "E0002"], [1, 1])
 
 
+@pytest.mark.on_snowflake
 def test_a_failed_try_waits_longer_each_time_and_is_given_up_in_the_end(any_engine: Engine) -> None:
     tell(any_engine, 1)
     now, waits = NOON, []

@@ -114,16 +114,6 @@ def test_any_sequence_of_writes_keeps_them_true(
     engine.dispose()
 
 
-def test_without_an_upsert_too(engine: Engine, inspection: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Snowflake, which is not there to test with: row by row, an update or else an insert."""
-    monkeypatch.setattr("copperline.warehouse.tallies._UPSERTS", {})
-    lot = random.Random(8)
-    for _ in range(40):
-        random_write(engine, inspection, lot)
-    assert plant_counts(engine).inspections > 10
-    assert stale(engine) == []
-
-
 def test_counts_are_those_of_a_recount_in_python(engine: Engine, inspection: Make) -> None:
     lot = random.Random(7)
     for _ in range(80):

@@ -56,12 +56,13 @@ def exported(name: str, folder: Path) -> Path:
 def test_a_shipped_model_gives_the_same_from_torch_before_the_first_step(name: str) -> None:
     path, card = builtin_model(name).path, builtin_model(name).card
     network = network_from_onnx(path, card.network, len(DEEPPCB))
-    # Of coordinates of up to 192 px, as float32 rounds them.
+    # Of coordinates of up to 192 px, as float32 rounds them, on one processor more than on another.
     for shape in SHAPES:
-        assert difference(network, path, shape) < 5e-4
+        assert difference(network, path, shape) < 1e-3
+    torch.manual_seed(3)
     measure_norms(network, [torch.rand(8, 3, 96, 96) for _ in range(2)])
     for shape in SHAPES:
-        assert difference(network, path, shape) < 5e-4
+        assert difference(network, path, shape) < 1e-3
 
 
 @pytest.mark.parametrize("name", NETWORKS)

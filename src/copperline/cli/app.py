@@ -23,6 +23,7 @@ from copperline.cli import (
     serve,
     simulate_line,
     sinks,
+    snowflake,
     sql,
     train,
     warehouse,
@@ -44,6 +45,7 @@ EXTRAS = {
     "paho": "mqtt",
     "pyarrow": "export",
     "ray": "ray",
+    "snowflake": "snowflake",
 }
 
 app = typer.Typer(
@@ -66,6 +68,7 @@ app.command("sql")(sql.sql)
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(export.app, name="export")
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(snowflake.snowflake, name="snowflake")
 app.add_typer(sinks.app, name="sinks")
 app.add_typer(alerts.app, name="alerts")
 app.command("serve")(serve.serve)

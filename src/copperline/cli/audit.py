@@ -23,13 +23,13 @@ def audit(
 ) -> None:
     """Show who did what, the oldest first: keys, refusals, reviews, references and promotions in one list."""
     from copperline.access import timeline
-    from copperline.registry import Registry
+    from copperline.registry import open_registry
     from copperline.warehouse import open_warehouse
 
     settings = settings_for(workspace)
     begin = None if since is None else parse_since(since, "--since")
     engine = open_warehouse(settings.warehouse, read_only=True)
-    history = Registry(settings).history()
+    history = open_registry(settings).history()
     found = timeline(engine, history, since=begin, actor=actor, action=action, limit=limit + 1)
     engine.dispose()
     entries, more = found[-limit:], len(found) > limit

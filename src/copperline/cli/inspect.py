@@ -29,7 +29,8 @@ def inspect(
         str,
         typer.Argument(
             metavar="IMAGE|DIR|URL",
-            help="A test image, or a folder of them; of an object store too: s3://BUCKET/FOLDER.",
+            help="A test image, or a folder of them; of an object store too: s3://BUCKET/FOLDER; of Snowflake: "
+            "@STAGE/FOLDER.",
         ),
     ],
     reference: Annotated[

@@ -1,4 +1,4 @@
-"""`copperline models`: list, show, compare, promote, history, export."""
+"""`copperline models`: list, show, compare, promote, history, export, push."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ VersionArgument = Annotated[str, typer.Argument(help="A version number, an alias
 @app.command("list")
 def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """List the registered versions, the newest first, and the models that ship with Copperline."""
-    from copperline.registry import BUILTIN, Registry, builtin_model, builtin_models
+    from copperline.registry import BUILTIN, SnowflakeRegistry, builtin_model, builtin_models, open_registry
 
-    versions = Registry(settings_for(workspace)).versions()
+    registry = open_registry(settings_for(workspace))
+    versions = registry.versions()
+    others = registry.others() if isinstance(registry, SnowflakeRegistry) else ()
     shipped = [builtin_model(name) for name in builtin_models()]
     if json_:
         print_json(
@@ -52,6 +54,7 @@ def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
                     }
                     for m in shipped
                 ],
+                **({"others": others} if others else {}),
             }
         )
         return
@@ -63,6 +66,8 @@ def list_(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
         )
     else:
         say("No model is registered yet.")
+    if others:
+        say(f"Not registered by Copperline, or not to the end, and never used: {', '.join(others)}.")
     if shipped:
         print_table(
             "Shipped with Copperline",
@@ -176,9 +181,9 @@ def promote(
 @app.command()
 def history(workspace: WorkspaceOption = None, json_: JsonOption = False) -> None:
     """List who pointed which alias to which version, when and why, the oldest first; nothing is ever removed."""
-    from copperline.registry import Registry
+    from copperline.registry import open_registry
 
-    registry = Registry(settings_for(workspace))
+    registry = open_registry(settings_for(workspace))
     found = registry.history()
     if json_:
         print_json(
@@ -230,6 +235,33 @@ def export(
     say(
         f"Wrote {file} and {file.with_suffix('.md')}.",
         f"Next: copperline inspect IMAGE --reference REFERENCE --model {file}",
+    )
+
+
+@app.command()
+def push(
+    version: VersionArgument,
+    alias: Annotated[
+        str,
+        typer.Option(help="For a new version: challenger, or champion while there is none; another moves in any case."),
+    ] = "challenger",
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Copy a model with its card to the registry of the Snowflake account, where SQL can call it; once, by its
+    SHA-256."""
+    from copperline.inspection.snowflake_push import push_model
+    from copperline.snowflake.session import open_session
+
+    settings = settings_for(workspace)
+    pushed = push_model(open_session(settings.snowflake), settings, version, alias=alias)
+    if json_:
+        print_json({"name": pushed.name, "version": pushed.version, "aliases": pushed.aliases, "sha256": pushed.sha256})
+        return
+    known_as = f", {' and '.join(pushed.aliases)}" if pushed.aliases else ""
+    say(
+        f"{pushed.name} has it as version {pushed.version}{known_as}.",
+        "Next: call it in SQL as docs/models.md shows, or set registry_uri to snowflake and use it in every command.",
     )
 
 

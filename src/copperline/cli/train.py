@@ -164,7 +164,7 @@ def train(
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
-                crop_size=_whole_cells(crop_size),
+                crop_size=whole_cells(crop_size),
                 mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
             )
         else:
@@ -220,7 +220,7 @@ def train(
     )
 
 
-def _whole_cells(crop_size: int) -> int:
+def whole_cells(crop_size: int) -> int:
     """The network halves an image five times. Raises SettingsError."""
     if crop_size % 32:
         raise SettingsError(

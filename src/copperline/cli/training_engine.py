@@ -27,11 +27,15 @@ class EngineName(StrEnum):
 
     LOCAL = "local"
     RAY = "ray"
+    SNOWFLAKE = "snowflake"
 
 
 EngineOption = Annotated[
     EngineName | None,
-    typer.Option(help="Where the workers run: processes of this machine, or a Ray cluster; default: local."),
+    typer.Option(
+        help="Where the workers run: processes of this machine, a Ray cluster, or, inside Snowflake's Container "
+        "Runtime, where its distributor starts them; default: local."
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
@@ -77,10 +81,12 @@ def chosen_engine(
 
     Raises:
         SettingsError: they contradict each other.
+        SnowflakeError: Snowflake's workers are asked for anywhere else than in its Container Runtime.
         TrainingError: this machine has fewer GPUs than are asked for.
     """
-    from copperline.training import LocalWorkers, RayWorkers, ThisProcess
-    from copperline.training.engines import device_name_for
+    from copperline.snowflake.container import require_container_runtime
+    from copperline.training import LocalWorkers, RayWorkers, SnowflakeWorkers, ThisProcess
+    from copperline.training.engines import device_name_for, gpus_of_each
 
     given = {
         "--engine": engine,
@@ -123,6 +129,15 @@ def chosen_engine(
                 else "add --engine ray",
             )
     device = device_name_for(gpus_per_worker, count)
+    if engine is EngineName.SNOWFLAKE:
+        require_container_runtime()
+        return SnowflakeWorkers(
+            settings.snowflake,
+            workers_per_node=count,
+            gpus_per_worker=gpus_of_each(gpus_per_worker, count),
+            max_failures=failures,
+            stall_s=settings.training_stall_s,
+        )
     if count == 1 and max_failures is None:
         return ThisProcess(settings.cores, device)
     return LocalWorkers(count, settings.cores, device, failures, settings.training_stall_s)

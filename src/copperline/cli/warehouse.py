@@ -1,12 +1,14 @@
-"""`copperline warehouse`: verify, rebuild."""
+"""`copperline warehouse`: verify, rebuild, copy."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from copperline.cli.options import JsonOption, WorkspaceOption, print_json, say, settings_for
+from copperline.cli.options import JsonOption, WorkspaceOption, print_json, print_table, say, settings_for
 
-app = typer.Typer(help="The tables: check and mend what is counted by hour.", no_args_is_help=True)
+app = typer.Typer(help="The tables: check and mend what is counted by hour, copy all.", no_args_is_help=True)
 
 
 @app.command()
@@ -47,3 +49,48 @@ def rebuild(workspace: WorkspaceOption = None, json_: JsonOption = False) -> Non
         print_json({"database": place(settings.warehouse), "boards": boards})
         return
     say(f"Counted {boards:,} boards anew in {place(settings.warehouse)}.", "Next: copperline warehouse verify")
+
+
+@app.command()
+def copy(
+    to: Annotated[
+        str, typer.Option("--to", help="URL of the other warehouse, such as snowflake:// or postgresql://...")
+    ],
+    workspace: WorkspaceOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Copy all rows to another warehouse. What is there already is left out: a copy that was cut goes on.
+
+    Rows of the other warehouse that are in no key of this one stay. Counts by hour are made anew there.
+    """
+    from copperline.progress import progress
+    from copperline.warehouse import copy_warehouse, open_warehouse, place
+
+    settings = settings_for(workspace)
+    url = settings.model_copy(update={"warehouse_url": to}).warehouse
+    source = open_warehouse(settings.warehouse, read_only=True)
+    target = open_warehouse(url)
+    with progress("Copying rows") as report:
+        tables = copy_warehouse(source, target, report)
+    source.dispose()
+    target.dispose()
+    if json_:
+        print_json(
+            {
+                "from": place(settings.warehouse),
+                "to": place(url),
+                "tables": {
+                    each.table: {"source": each.source, "before": each.before, "after": each.after} for each in tables
+                },
+            }
+        )
+        return
+    print_table(
+        "",
+        ["table", "rows here", "there before", "there now"],
+        [[each.table, f"{each.source:,}", f"{each.before:,}", f"{each.after:,}"] for each in tables],
+    )
+    say(
+        f"Copied {place(settings.warehouse)} to {place(url)}.",
+        "Next: set warehouse_url to it in copperline.toml, then copperline warehouse verify",
+    )

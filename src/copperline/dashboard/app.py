@@ -10,7 +10,7 @@ import streamlit as st
 
 from copperline.dashboard import links, session
 from copperline.dashboard.failures import show_failure
-from copperline.errors import CopperlineError
+from copperline.errors import CopperlineError, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +80,15 @@ def _guarded(entry: PageEntry) -> Callable[[], None]:
             importlib.import_module(f"copperline.dashboard.pages.{entry.module}").page()
         except CopperlineError as error:
             show_failure(error)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] == "copperline":
+                raise
+            # Such as ONNX Runtime where there is no build of it: the other pages need none.
+            show_failure(
+                SettingsError(
+                    f"this page needs {error.name}, which is not installed here",
+                    fix=f"add {error.name} to the packages of this server; the other pages work without",
+                )
+            )
 
     return run

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import streamlit as st
 
 from copperline.dashboard.board_view import reduced
-from copperline.data.images import Image, encode_image, read_image
+from copperline.data.images import Image, decode_image, encode_image
 from copperline.detections import Detections, FloatArray
-from copperline.errors import DataError
+from copperline.errors import DataError, SettingsError, SnowflakeError, StageError
 from copperline.evaluation.drawing import bgr, scaled, solid_box
 from copperline.reference import Recipe, condition
+from copperline.stage import location_of, read_bytes
 from copperline.taxonomy import DefectClass, Severity, Taxonomy
 from copperline.warehouse import DetectionRow
 
@@ -25,18 +25,26 @@ CONTEXT = 1.5
 OTHER_COLOUR = "#8a8178"
 
 
-@st.cache_data(show_spinner=False, max_entries=64, ttl=600)
 def board_image(path: str | None, conditioning: str | None = None) -> Image | str:
     """(H, W) uint8 grey as the model saw it, or in words why there is none: files of old boards are often gone.
 
-    `conditioning` is the JSON text of the recipe that it went through; None: none.
+    `path` is as the row says: of this machine, a URL, or a place on a Snowflake stage. `conditioning` is the JSON text
+    of the recipe that it went through; None: none.
     """
     if path is None:
         return "inspected without a reference"
     try:
+        return _conditioned(path, conditioning)
+    except (StageError, SnowflakeError) as error:  # not kept: the stage may answer a moment later
+        return error.problem
+
+
+@st.cache_data(show_spinner=False, max_entries=64, ttl=600)
+def _conditioned(path: str, conditioning: str | None) -> Image | str:
+    try:
         recipe = Recipe.from_json(conditioning)
-        return condition(read_image(Path(path), bare_ok=True), recipe)
-    except DataError as error:
+        return condition(_read(path), recipe)
+    except (DataError, SettingsError) as error:
         return error.problem
 
 
@@ -45,10 +53,15 @@ def board_picture(path: str | None) -> Image | str:
     if path is None:
         return "inspected without a reference"
     try:
-        image = read_image(Path(path), bare_ok=True)
-    except DataError as error:
+        image = _read(path)
+    except (DataError, SettingsError, StageError, SnowflakeError) as error:
         return error.problem
     return reduced(image if image.ndim == 3 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8))
+
+
+def _read(path: str) -> Image:
+    """(H, W) or (H, W, 3) uint8."""
+    return decode_image(read_bytes(location_of(path)), path, bare_ok=True)
 
 
 def cut_out(

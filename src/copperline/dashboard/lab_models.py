@@ -10,8 +10,8 @@ from copperline.registry import (
     CHAMPION,
     DEFAULT_BUILTIN,
     ModelVersion,
-    Registry,
     builtin_models,
+    open_registry,
 )
 from copperline.settings import Settings
 
@@ -39,7 +39,7 @@ def model_choices(settings: Settings) -> tuple[ModelChoice, ...]:
     Raises:
         ModelError: the registry is there but cannot be read; `shipped_choices` still can be had.
     """
-    versions = Registry(settings).versions()
+    versions = open_registry(settings).versions()
     aliased = [
         ModelChoice(alias, f"{alias} (version {version.version})", version.sha256)
         for alias in (CHAMPION, CHALLENGER)

@@ -15,6 +15,7 @@ from copperline.detections import Detections
 from copperline.errors import DataError
 from copperline.inspection.inspect import ImageFile, board_id_of
 from copperline.reference import Recipe, condition
+from copperline.stage import Location, location_of, read_bytes
 from copperline.taxonomy import DEEPPCB, Taxonomy
 from copperline.warehouse import BoardRow
 
@@ -86,8 +87,8 @@ def stage_source(pair: BoardPair, taxonomy: Taxonomy) -> LabSource:
 
 def inspected_source(row: BoardRow) -> LabSource:
     """A board that was inspected, as its files are now, conditioned as they were; nothing says what is truly wrong."""
-    test = Path(row.image_path)
-    reference = None if row.reference_path is None else Path(row.reference_path)
+    test = location_of(row.image_path)
+    reference = None if row.reference_path is None else location_of(row.reference_path)
     load = partial(_load_files, row.board_id, test, reference, None, row.conditioning)
     return LabSource(("inspected", *_identity(test), *_identity(reference), row.conditioning), row.board_id, load)
 
@@ -110,30 +111,31 @@ def synthetic_source(seed: int, size: int, *, defective: bool = True) -> LabSour
 
 
 def is_gone(row: BoardRow) -> bool:
-    """Whether a file that was inspected is no longer in its place."""
-    return any(path is not None and not Path(path).is_file() for path in (row.image_path, row.reference_path))
+    """Whether a file of this machine that was inspected is no longer in its place; of a stage, reading it tells."""
+    places = (location_of(path) for path in (row.image_path, row.reference_path) if path is not None)
+    return any(isinstance(place, Path) and not place.is_file() for place in places)
 
 
 def _load_files(
-    board_id: str, test: Path, reference: Path | None, truth: Truth | None, conditioning: str | None = None
+    board_id: str, test: Location, reference: Location | None, truth: Truth | None, conditioning: str | None = None
 ) -> LabBoard:
     recipe = Recipe.from_json(conditioning)
     golden = None if reference is None else _decoded(_bytes_of(reference), reference, recipe, bare_ok=True)
     return _board(board_id, _decoded(_bytes_of(test), test, recipe), golden, truth)
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(location: Location) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_bytes(location)
+    except DataError as error:
         raise DataError(
-            f"expected the image file, but it cannot be read ({error.strerror})",
-            where=path,
+            error.problem,
+            where=location,
             fix="it was moved or deleted since; choose another board, or upload the image",
         ) from error
 
 
-def _decoded(data: bytes, path: Path, recipe: Recipe = NO_CONDITIONING, *, bare_ok: bool = False) -> ImageFile:
+def _decoded(data: bytes, path: Location, recipe: Recipe = NO_CONDITIONING, *, bare_ok: bool = False) -> ImageFile:
     image = condition(decode_image(data, path, bare_ok=bare_ok), recipe)
     return ImageFile(path, hashlib.sha256(data).hexdigest(), image)
 
@@ -148,10 +150,10 @@ def _board(board_id: str, test: ImageFile, reference: ImageFile | None, truth: T
     return LabBoard(board_id, test, reference, truth)
 
 
-def _identity(path: Path | None) -> tuple[object, ...]:
-    """A file that was changed is another one."""
-    if path is None:
-        return (None,)
+def _identity(path: Location | None) -> tuple[object, ...]:
+    """A file that was changed is another one; of a stage it would take a question over the network to know."""
+    if path is None or isinstance(path, str):
+        return (path,)
     try:
         found = path.stat()
     except OSError:

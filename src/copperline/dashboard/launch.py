@@ -107,6 +107,11 @@ def check(settings: Settings, server: Server) -> None:
     """
     import streamlit  # noqa: F401  # fails here, by name, and not in the other process
 
+    if settings.dashboard_sign_in == "snowflake":
+        raise SettingsError(
+            "setting 'dashboard_sign_in': snowflake is for the app in Snowflake, whose visitors are signed in there",
+            fix="set it to true or false for a server of your own, or run copperline snowflake deploy",
+        )
     if settings.dashboard_sign_in:
         import authlib  # type: ignore[import-untyped] # noqa: F401
 

@@ -15,7 +15,7 @@ from datetime import UTC
 from copperline.dashboard.overview_data import read_overview
 from copperline.errors import CopperlineError
 from copperline.mlflow_store import import_quietly
-from copperline.registry import Registry
+from copperline.registry import open_registry
 from copperline.settings import Settings
 from copperline.warehouse import BoardFilter, list_boards, open_warehouse
 
@@ -54,7 +54,7 @@ def open_stores(settings: Settings) -> None:
     A store that cannot be read is the pages' to tell of.
     """
     with contextlib.suppress(CopperlineError):
-        Registry(settings).versions()
+        open_registry(settings).versions()
     with contextlib.suppress(CopperlineError):
         engine = open_warehouse(settings.warehouse, read_only=True)
         read_overview(engine, BoardFilter(), settings.taxonomy.names, UTC)

@@ -25,8 +25,9 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "Network": ("yolo", "runtime"),
     "Boards": ("data", "reference"),
     "Stores": ("model_info", "mlflow_store", "workspace", "stage", "cluster"),
-    "Values": ("detections", "settings", "progress", "monitoring", "client", "local_server"),
-    "Words": ("taxonomy", "files", "licences", "sink_settings", "errors"),
+    "Account": ("snowflake",),
+    "Values": ("detections", "labeled_board", "settings", "progress", "monitoring", "client", "local_server"),
+    "Words": ("taxonomy", "files", "licences", "sink_settings", "snowflake_settings", "errors"),
 }
 OTHER = "Other"
 

@@ -7,6 +7,7 @@ numbers.
 from copperline.evaluation.average_precision import DeepPcbAp, coco_ap, deeppcb_ap
 from copperline.evaluation.board_comparison import BoardComparison, compare_board
 from copperline.evaluation.clean_boards import clean_board
+from copperline.evaluation.convergence import Convergence, TrainingVerdict, judge_convergence
 from copperline.evaluation.drawing import draw_detections, pair_panel
 from copperline.evaluation.error_analysis import ErrorAnalysis, ErrorCase, analyse_errors
 from copperline.evaluation.error_kinds import ErrorKind
@@ -24,6 +25,7 @@ from copperline.evaluation.paired import (
 from copperline.evaluation.predict import BoardImages, Predictor, Progress, predict_pairs
 from copperline.evaluation.results import ClassEvaluation, Confusion, ConfusionPair, Evaluation
 from copperline.evaluation.scan_picture import draw_scan
+from copperline.evaluation.threshold_sweep import ThresholdSweep, sweep_thresholds
 from copperline.evaluation.verdict import verdict
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ClassEvaluation",
     "Confusion",
     "ConfusionPair",
+    "Convergence",
     "DeepPcbAp",
     "Discordance",
     "ErrorAnalysis",
@@ -45,6 +48,8 @@ __all__ = [
     "PairedFigure",
     "Predictor",
     "Progress",
+    "ThresholdSweep",
+    "TrainingVerdict",
     "analyse_errors",
     "bootstrap_counts",
     "choose_operating_point",
@@ -57,11 +62,13 @@ __all__ = [
     "draw_detections",
     "draw_scan",
     "evaluate",
+    "judge_convergence",
     "match",
     "mcnemar_exact",
     "pair_panel",
     "percentile_interval",
     "predict_pairs",
+    "sweep_thresholds",
     "verdict",
     "wilson_interval",
 ]

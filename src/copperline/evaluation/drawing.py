@@ -91,18 +91,42 @@ def pair_panel(
     pictures = [(titles[1], draw_detections(test, detections, taxonomy, labels, zoom=zoom))]
     if reference is not None:
         pictures.insert(0, (titles[0], _enlarged(reference, zoom)))
+    return gallery(pictures, columns=len(pictures))
+
+
+def gallery(pictures: Sequence[tuple[str, Image]], *, columns: int) -> Image:
+    """Pictures row by row, each with its title above.
+
+    Args:
+        pictures: at least one, (title in ASCII, BGR uint8 image); they may differ in size.
+        columns: in a row.
+
+    Returns:
+        BGR uint8.
+    """
     gap, header = 16, 34
-    height = max(picture.shape[0] for _, picture in pictures)
-    width = sum(picture.shape[1] for _, picture in pictures) + gap * (len(pictures) + 1)
-    panel = np.full((header + height + gap, width, 3), PAPER, dtype=np.uint8)
-    left = gap
-    for title, picture in pictures:
-        h, w = picture.shape[:2]
-        cv2.putText(panel, title, (left, header - 11), FONT, 0.55, INK, 1, cv2.LINE_AA)
-        panel[header : header + h, left : left + w] = picture
-        cv2.rectangle(panel, (left - 1, header - 1), (left + w, header + h), (214, 208, 204), 1)
-        left += w + gap
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    width = max(sum(picture.shape[1] + gap for _, picture in row) for row in rows) + gap
+    heights = [header + max(picture.shape[0] for _, picture in row) for row in rows]
+    panel = np.full((sum(heights) + gap * len(rows), width, 3), PAPER, dtype=np.uint8)
+    top = header
+    for row, height in zip(rows, heights, strict=True):
+        left = gap
+        for title, picture in row:
+            h, w = picture.shape[:2]
+            cv2.putText(panel, title, (left, top - 11), FONT, 0.55, INK, 1, cv2.LINE_AA)
+            panel[top : top + h, left : left + w] = picture
+            cv2.rectangle(panel, (left - 1, top - 1), (left + w, top + h), (214, 208, 204), 1)
+            left += w + gap
+        top += height + gap
     return panel
+
+
+def stacked(panels: Sequence[Image]) -> Image:
+    """Panels one below the other, on paper: (sum of heights, largest width, 3) BGR uint8; at least one."""
+    width = max(panel.shape[1] for panel in panels)
+    sides = [((0, 0), (0, width - panel.shape[1]), (0, 0)) for panel in panels]
+    return np.concatenate([np.pad(panel, side, constant_values=255) for panel, side in zip(panels, sides, strict=True)])
 
 
 def _enlarged(image: Image, zoom: float) -> Image:

@@ -69,8 +69,8 @@ def write_report(
         figures = _write_figures(
             temporary, evaluation, match([d.one_per_place() for d in detections], labels), taxonomy, history
         )
-        boards = _errors_by_board(called, labels, pairs)
-        shown = _choose_samples(boards, samples)
+        boards = errors_by_board(called, labels, pairs)
+        shown = choose_samples(boards, samples)
         for board in shown:
             pair = pairs[board.index]
             test, reference = images(pair)
@@ -129,8 +129,8 @@ def _write_figures(
 
 
 @dataclass(frozen=True)
-class _Board:
-    """A board and what the operating point makes of it."""
+class BoardErrors:
+    """A board and what the operating point makes of it: `index` among the boards, and its labels and detections."""
 
     index: int
     board_id: str
@@ -144,17 +144,18 @@ class _Board:
         return f"board_{self.index:05d}.png"
 
 
-def _errors_by_board(
+def errors_by_board(
     called: Sequence[Detections], labels: Sequence[Detections], pairs: Sequence[BoardPair]
-) -> list[_Board]:
+) -> list[BoardErrors]:
+    """Of each board, given what was called on it at the operating point."""
     boards = []
     for index, (pair, found, labelled) in enumerate(zip(pairs, called, labels, strict=True)):
         hits = int(match([found], [labelled]).correct.sum())
-        boards.append(_Board(index, pair.board_id, len(labelled), hits, len(labelled) - hits, len(found) - hits))
+        boards.append(BoardErrors(index, pair.board_id, len(labelled), hits, len(labelled) - hits, len(found) - hits))
     return boards
 
 
-def _choose_samples(boards: Sequence[_Board], samples: int) -> list[_Board]:
+def choose_samples(boards: Sequence[BoardErrors], samples: int) -> list[BoardErrors]:
     """The boards with the most errors, then ordinary ones spread over the data set."""
     wrong = sorted((b for b in boards if b.missed + b.false), key=lambda b: (-(b.missed + b.false), b.index))
     right = [b for b in boards if not b.missed + b.false]

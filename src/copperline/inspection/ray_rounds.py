@@ -5,6 +5,7 @@ Ray Data is read in a thread beside, so that this one can give up, whatever Ray 
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import queue
@@ -67,6 +68,9 @@ def run_round(
         WorkerLostError: a worker was lost. What it and the others had in work has no answer.
         CopperlineError: what ended the round otherwise.
     """
+    # Ray Data ends workers by forgetting them. What it raised when one was lost holds the frames that it passed
+    # through, and those hold it and the other workers: until such a ring is collected, they keep their CPUs.
+    gc.collect()
     answers: queue.Queue[bytes | BaseException | None] = queue.Queue(_WAITING)
     stop = threading.Event()
     with _quiet_data_context(workers, limits):
@@ -75,7 +79,7 @@ def run_round(
     reader.start()
     try:
         deadline = time.monotonic() + limits.start_s + limits.answer_s
-        while (pickled := _next(answers, reader, deadline, limits)) is not None:
+        while (pickled := _next(answers, reader, deadline, limits, workers)) is not None:
             answer: Answer = pickle.loads(pickled)
             if isinstance(answer, CopperlineError):
                 raise answer
@@ -86,7 +90,11 @@ def run_round(
 
 
 def _next(
-    answers: queue.Queue[bytes | BaseException | None], reader: threading.Thread, deadline: float, limits: Limits
+    answers: queue.Queue[bytes | BaseException | None],
+    reader: threading.Thread,
+    deadline: float,
+    limits: Limits,
+    workers: int,
 ) -> bytes | None:
     """The next answer; None: that was the last."""
     while True:
@@ -103,13 +111,16 @@ def _next(
             return item
         if not isinstance(item, Exception):
             raise item
-        if _is_loss(item):
+        if _is_loss(item, workers):
             raise WorkerLostError(item) from item
         raise explained(item) from item
 
 
-def _is_loss(error: BaseException) -> bool:
+def _is_loss(error: BaseException, workers: int) -> bool:
     from ray import exceptions
+
+    if isinstance(error, exceptions.GetTimeoutError) and cpus_alive() < workers:
+        return True  # a node was lost that the round was planned with, and its workers never started
 
     lost = (
         exceptions.RayActorError,

@@ -12,7 +12,7 @@ import numpy as np
 
 from copperline.errors import CopperlineError
 from copperline.inspection import Detector
-from copperline.registry import Registry, ResolvedModel, resolve_model
+from copperline.registry import ResolvedModel, open_registry, resolve_model
 from copperline.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class ModelWatch:
 
     def _resolved(self) -> ResolvedModel | None:
         is_path = self.name.lower().endswith(".onnx")
-        if not is_path and not self.name.startswith("builtin:") and not Registry(self._settings).versions():
+        if not is_path and not self.name.startswith("builtin:") and not open_registry(self._settings).versions():
             return None  # the shipped model stands in, which was said when it was loaded
         return resolve_model(self._settings, self.name)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from copperline.errors import ModelError
 from copperline.registry.builtin import BUILTIN, DEFAULT_BUILTIN, builtin_model, builtin_models
 from copperline.registry.card import ModelCard
-from copperline.registry.store import CHAMPION, ModelVersion, Registry
+from copperline.registry.opening import ModelRegistry, open_registry
+from copperline.registry.store import CHAMPION, ModelVersion
 from copperline.settings import Settings
 
 RowName = tuple[str, str]
@@ -82,17 +83,18 @@ class Catalogue:
 
 def catalogue(settings: Settings) -> Catalogue:
     """Reads every card. A damaged one is told in its entry and hides no other; raises ModelError if the store is."""
-    versions = Registry(settings).versions()
+    registry = open_registry(settings)
+    versions = registry.versions()
     shipped = [_shipped(settings, name, champion=not versions) for name in builtin_models()]
     of_file = {entry.sha256: (entry.name, entry.version) for entry in shipped if entry.fault is None}
-    registered = tuple(_registered(version, of_file) for version in versions)
+    registered = tuple(_registered(registry, version, of_file) for version in versions)
     return Catalogue((*registered, *shipped), not versions and any(CHAMPION in entry.aliases for entry in shipped))
 
 
-def _registered(version: ModelVersion, shipped: dict[str, RowName]) -> CatalogueEntry:
+def _registered(registry: ModelRegistry, version: ModelVersion, shipped: dict[str, RowName]) -> CatalogueEntry:
     card, fault = None, None
     try:
-        card = version.read_card()
+        card = registry.read_card(version)
     except ModelError as error:
         fault = error
     own = (version.name, str(version.version))

@@ -11,6 +11,7 @@ from typing import Literal
 from copperline.errors import ModelError
 from copperline.registry.builtin import BUILTIN, DEFAULT_BUILTIN, SUFFIX, BuiltinModel, builtin_model, builtin_models
 from copperline.registry.card import ModelCard
+from copperline.registry.opening import ModelRegistry, open_registry
 from copperline.registry.store import CHAMPION, ModelVersion, Registry, ResolvedModel, file_sha256
 from copperline.settings import Settings
 
@@ -58,7 +59,7 @@ def resolve_model(settings: Settings, name: str) -> ResolvedModel:
     shipped = _shipped(settings, name)
     if shipped is not None:
         return ResolvedModel(shipped.path, shipped.name, shipped.sha256[:12])
-    return Registry(settings).resolve(name)
+    return open_registry(settings).resolve(name)
 
 
 def describe_model(settings: Settings, name: str) -> DescribedModel:
@@ -72,8 +73,9 @@ def describe_model(settings: Settings, name: str) -> DescribedModel:
     shipped = _shipped(settings, name)
     if shipped is not None:
         return DescribedModel(shipped.name, shipped.sha256[:12], (), shipped.path, shipped.sha256, shipped.card)
-    found, file = Registry(settings).get(name), Registry(settings).resolve(name)
-    return DescribedModel(file.name, file.version, found.aliases, file.path, found.sha256, found.read_card())
+    registry = open_registry(settings)
+    found, file = registry.get(name), registry.resolve(name)
+    return DescribedModel(file.name, file.version, found.aliases, file.path, found.sha256, registry.read_card(found))
 
 
 def promote_model(
@@ -89,15 +91,20 @@ def promote_model(
 
     Raises ModelError if there is no such model, its file is damaged, or the alias is not as `expected`.
     """
-    registry = Registry(settings)
+    registry = open_registry(settings)
     version = _registered(registry, builtin_model(name.removeprefix(BUILTIN))) if name.startswith(BUILTIN) else name
     return registry.promote(version, alias, by=by, reason=reason, expected=expected)
 
 
-def _registered(registry: Registry, shipped: BuiltinModel) -> int:
+def _registered(registry: ModelRegistry, shipped: BuiltinModel) -> int:
     for version in registry.versions():
         if version.sha256 == shipped.sha256:
             return version.version
+    if not isinstance(registry, Registry):
+        raise ModelError(
+            f"expected the shipped model {shipped.name!r} to be registered, found no version with its file",
+            fix=f"copy it there with `copperline models push {BUILTIN}{shipped.name}`",
+        )
     return registry.register(shipped.path, shipped.card, alias=None).version
 
 
@@ -117,7 +124,7 @@ def _shipped(settings: Settings, name: str) -> BuiltinModel | None:
     """The shipped model that `name` means, or None if it is the registry's to say."""
     if name.startswith(BUILTIN):
         return builtin_model(name.removeprefix(BUILTIN))
-    if name == CHAMPION and DEFAULT_BUILTIN in builtin_models() and not Registry(settings).versions():
+    if name == CHAMPION and DEFAULT_BUILTIN in builtin_models() and not open_registry(settings).versions():
         return _stand_in(settings)
     return None
 

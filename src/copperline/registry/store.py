@@ -227,6 +227,10 @@ class Registry:
         _verify(version)
         return ResolvedModel(version.model_path, self.name, str(version.version))
 
+    def read_card(self, version: ModelVersion) -> ModelCard:
+        """The card of a version; raises ModelError if it is absent or damaged."""
+        return version.read_card()
+
     def _create_registered_model(self, store: MlflowClient) -> None:
         from mlflow.exceptions import MlflowException
 

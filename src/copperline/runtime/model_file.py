@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from copperline.errors import ModelError
 from copperline.settings import available_cores
+
+# From 1.29 on ONNX Runtime tells Microsoft of every model that is loaded, its name and hashes included, unless this is
+# set before its library is loaded. Copperline calls nobody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 ORT_ERRORS: tuple[type[Exception], ...] = tuple(
     # They have no common base, and which there are depends on the version of ONNX Runtime.

@@ -1,4 +1,5 @@
-"""Files of a stage: listing them with the time of their last change, and reading them; on disk or by a URL."""
+"""Files of a stage: listing them with the time of their last change, and reading them; on disk, by a URL, or on a
+stage of Snowflake."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from copperline.errors import DataError, StageError
-from copperline.stage import urls
-from copperline.stage.location import Location
+from copperline.stage import snowflake_files, urls
+from copperline.stage.location import Location, on_snowflake
 
 
 @dataclass(frozen=True, slots=True)
 class StageFile:
     """Attributes:
-    location: absolute path, or URL.
+    location: absolute path, URL, or place on a Snowflake stage.
     size: bytes.
     changed_at: when its content last changed, UTC, by the clock of where it lies; None: not told. On disk this is the
         later of its times of modification and of status change: a copy that keeps its old time of modification still
@@ -48,7 +49,7 @@ def read_bytes(location: Location) -> bytes:
         StageError: the stage cannot be reached, so that others cannot be read either.
     """
     if isinstance(location, str):
-        return urls.read(location)
+        return snowflake_files.read(location) if on_snowflake(location) else urls.read(location)
     try:
         return location.read_bytes()
     except OSError as error:
@@ -60,7 +61,10 @@ def read_bytes(location: Location) -> bytes:
 def require_readable(location: Location) -> None:
     """Raises DataError or StageError unless the file's first byte can be read from here."""
     if isinstance(location, str):
-        urls.read(location, end=1)
+        if on_snowflake(location):
+            snowflake_files.read(location, end=1)
+        else:
+            urls.read(location, end=1)
         return
     try:
         with location.open("rb") as file:
@@ -96,7 +100,8 @@ def _refuse(error: OSError) -> None:
 
 
 def _by_url(url: str) -> Iterator[StageFile]:
-    for found, size, changed_at in urls.find(url):
+    finder = snowflake_files.find if on_snowflake(url) else urls.find
+    for found, size, changed_at in finder(url):
         yield StageFile(found, size, changed_at)
 
 

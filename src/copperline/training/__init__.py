@@ -5,9 +5,9 @@ torch is imported here and in `yolo` alone.
 
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import FINE_TUNING, TrainConfig
-from copperline.training.console import training_progress
+from copperline.training.console import EpochLines, training_progress
 from copperline.training.distributed import World
-from copperline.training.engines import Engine, LocalWorkers, RayWorkers, ThisProcess
+from copperline.training.engines import Engine, LocalWorkers, RayWorkers, SnowflakeWorkers, ThisProcess, engine_here
 from copperline.training.fit import TrainedModel, fit
 from copperline.training.golden_only import is_golden_only
 from copperline.training.initial import InitialModel
@@ -18,17 +18,20 @@ __all__ = [
     "FINE_TUNING",
     "Checkpoint",
     "Engine",
+    "EpochLines",
     "InitialModel",
     "Listener",
     "LocalWorkers",
     "Metrics",
     "RayWorkers",
+    "SnowflakeWorkers",
     "ThisProcess",
     "TrainConfig",
     "TrainResult",
     "TrainedModel",
     "World",
     "all_trained_on",
+    "engine_here",
     "fit",
     "is_golden_only",
     "refit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -24,16 +24,38 @@ class TrainingBar:
         self.bar.update(self.task, completed=step, total=total_steps, loss=f"loss {self.smoothed:.2f}")
 
     def on_epoch(self, epoch: int, metrics: Metrics) -> None:
-        line = f"epoch {epoch}: loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s"
-        if "val_map50" in metrics:
-            line += f", validation mAP50 {100 * metrics['val_map50']:.1f} %"
-        if "val_map50_95" in metrics:
-            line += f", mAP50:95 {100 * metrics['val_map50_95']:.1f} %"
-        self.tell(line)
+        self.tell(epoch_line(epoch, metrics))
 
     def tell(self, line: str) -> None:
         """Prints a line for people."""
         self.console.print(line, highlight=False, soft_wrap=True)
+
+
+class EpochLines:
+    """Listens to training and gives a line after each epoch to `tell`, for places that draw no bar."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self.tell = tell
+
+    def on_step(self, step: int, total_steps: int, loss: float) -> None:
+        """Steps are too many for lines."""
+
+    def on_epoch(self, epoch: int, metrics: Metrics) -> None:
+        self.tell(epoch_line(epoch, metrics))
+
+
+def epoch_line(epoch: int, metrics: Metrics) -> str:
+    """What is told of an epoch; the figures on validation only where they were measured.
+
+    >>> epoch_line(3, {"loss": 1.2345, "seconds": 7.4, "val_map50": 0.5})
+    'epoch 3: loss 1.234, 7 s, validation mAP50 50.0 %'
+    """
+    line = f"epoch {epoch}: loss {metrics['loss']:.3f}, {metrics['seconds']:.0f} s"
+    if "val_map50" in metrics:
+        line += f", validation mAP50 {100 * metrics['val_map50']:.1f} %"
+    if "val_map50_95" in metrics:
+        line += f", mAP50:95 {100 * metrics['val_map50_95']:.1f} %"
+    return line
 
 
 @contextmanager

@@ -105,6 +105,24 @@ class World:
             dist.gather_object(value, values)
         return values
 
+    def each_of_all(self, mine: Sequence[Any]) -> Iterator[Any]:
+        """The values of all workers in the order of their ranks, one after another, on every worker.
+
+        All workers have to take all of them: each is sent when it is asked for, so that no worker holds all.
+        """
+        if self.size == 1:
+            yield from mine
+            return
+        counts: list[Any] = [None] * self.size
+        with _reached(self.size):
+            dist.all_gather_object(counts, len(mine))
+        for source, count in enumerate(counts):
+            for number in range(count):
+                sent = [mine[number] if source == self.rank else None]
+                with _reached(self.size):
+                    dist.broadcast_object_list(sent, src=source)
+                yield sent[0]
+
     def require_same(self, value: Any, what: str) -> None:
         """Raises TrainingError unless all workers have the same `value`."""
         if self.size == 1:

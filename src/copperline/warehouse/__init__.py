@@ -4,6 +4,7 @@ An inspection and its detections are written in one transaction, once, the good 
 calls is only ever added. All times are UTC.
 """
 
+from copperline.labeled_board import LabeledBoard
 from copperline.warehouse.board_filter import HOUR, BoardFilter, ModelVersionKey, full_hour
 from copperline.warehouse.boards import (
     BoardRow,
@@ -18,7 +19,8 @@ from copperline.warehouse.boards import (
     list_boards,
     trace_board,
 )
-from copperline.warehouse.engine import open_warehouse, read_transaction, write_transaction
+from copperline.warehouse.copying import Copied, copy_warehouse
+from copperline.warehouse.engine import open_warehouse, open_warehouse_of, read_transaction, write_transaction
 from copperline.warehouse.failures import place
 from copperline.warehouse.golden_references import (
     NewReference,
@@ -37,6 +39,7 @@ from copperline.warehouse.inspection_list import (
     list_inspections,
     read_inspections,
 )
+from copperline.warehouse.labeled_boards import list_labeled_boards, read_labeled_boards
 from copperline.warehouse.labels import label_text, normalised_boxes, parse_label_text, pixel_boxes
 from copperline.warehouse.line_results import (
     BoardTold,
@@ -68,7 +71,6 @@ from copperline.warehouse.plant import (
 from copperline.warehouse.records import (
     BoardRecord,
     InspectionRecord,
-    LabeledBoard,
     inference_id_for,
     inspection_id_for,
 )
@@ -112,6 +114,7 @@ __all__ = [
     "BoardRow",
     "BoardTold",
     "BoardTrace",
+    "Copied",
     "DefectCounts",
     "DetectionRow",
     "DispositionRow",
@@ -144,6 +147,7 @@ __all__ = [
     "boards_of_two_models",
     "boards_query",
     "clock_ahead",
+    "copy_warehouse",
     "count_boards",
     "count_defects",
     "count_values",
@@ -169,18 +173,21 @@ __all__ = [
     "lines_counts",
     "list_boards",
     "list_inspections",
+    "list_labeled_boards",
     "list_references",
     "list_stations",
     "newest_inspection",
     "next_for_review",
     "normalised_boxes",
     "open_warehouse",
+    "open_warehouse_of",
     "parse_label_text",
     "pixel_boxes",
     "place",
     "plant_counts",
     "queue_query",
     "read_inspections",
+    "read_labeled_boards",
     "read_transaction",
     "rebuild_derived",
     "record_disposition",

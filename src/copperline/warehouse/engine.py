@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError
@@ -20,9 +21,13 @@ from copperline.warehouse.append_only import guard_append_only
 from copperline.warehouse.failures import place, warehouse_errors
 from copperline.warehouse.migration import OLDEST, migrate
 from copperline.warehouse.schema import SCHEMA_VERSION, schema_for
+from copperline.warehouse.snowflake_ddl import table_statements
+from copperline.warehouse.snowflake_engine import WRITES, lock, session_engine, snowflake_engine
 from copperline.warehouse.tables import metadata, schema_version
 
-_WRITES = "copperline_writes"
+if TYPE_CHECKING:
+    from snowflake.snowpark import Session
+
 # Any fixed number: it only has to be the same in every process that writes to the database.
 _WRITE_LOCK = 0x434F5050
 
@@ -33,9 +38,11 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
     SQLite is put in WAL mode, so readers and the writer do not wait for each other; its folder is made if missing.
 
     Args:
-        url: for example `sqlite:////var/lib/copperline/warehouse.db` or `postgresql+psycopg://user@host/plant`.
-        read_only: nothing is made or changed, and the database refuses every write (SQLite, PostgreSQL).
-        timeout_s: how long to wait for another process's write on SQLite.
+        url: for example `sqlite:////var/lib/copperline/warehouse.db`, `postgresql+psycopg://user@host/plant`, or
+            `snowflake://DATABASE/SCHEMA` with the credentials of the environment or the session that runs this.
+        read_only: nothing is made or changed, and the database refuses every write (SQLite, PostgreSQL). Snowflake has
+            no read-only transactions: give its reader a role that may only read.
+        timeout_s: how long to wait for another process's write on SQLite and Snowflake.
         durable: what is committed outlives a power failure on SQLite too, where each commit then takes a little
             longer; for whoever gives up the only other copy of what was written.
 
@@ -57,14 +64,45 @@ def open_warehouse(url: str, *, read_only: bool = False, timeout_s: float = 30.0
     return engine
 
 
+def open_warehouse_of(session: Session, *, read_only: bool = False, timeout_s: float = 30.0) -> Engine:
+    """Opens the warehouse in the schema that a Snowpark session uses, over its connection; disposing leaves it open.
+
+    One thread at a time has it, the others wait for at most `timeout_s`.
+
+    Raises:
+        WarehouseError: as `open_warehouse`, or the session uses no schema.
+    """
+    engine = session_engine(session, timeout_s)
+    where = place(engine.url)
+    with warehouse_errors(where):
+        _check_schema(engine, where, read_only)
+    return engine
+
+
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: all that is written in it becomes visible at its end, or nothing does.
 
-    On SQLite and PostgreSQL it takes a write lock at its start, so what it reads stays true until it has written.
+    It takes a write lock at its start, so what it reads stays true until it has written.
     """
     with warehouse_errors(place(engine.url)), _writing(engine) as connection:
         yield connection
+
+
+@contextmanager
+def begin_writing(connection: Connection) -> Iterator[None]:
+    """The write transaction of `write_transaction` on a connection that is there; errors are the driver's."""
+    dialect = connection.dialect.name
+    connection.execution_options(**{WRITES: True})
+    try:
+        with connection.begin():
+            if dialect == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+            elif dialect == "snowflake":
+                lock(connection)
+            yield
+    finally:
+        connection.execution_options(**{WRITES: False})
 
 
 @contextmanager
@@ -89,6 +127,8 @@ def _engine(url: URL, where: str, read_only: bool, timeout_s: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, read_only, timeout_s)
     try:
+        if url.get_backend_name() == "snowflake":
+            return snowflake_engine(url, timeout_s)
         engine = create_engine(url, pool_pre_ping=True)
     except ImportError as error:
         raise WarehouseError(
@@ -118,7 +158,7 @@ def _sqlite_engine(url: URL, read_only: bool, timeout_s: float) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # The driver would begin only at the first INSERT: too late for a guard that reads before it writes.
-        writes = connection.get_execution_options().get(_WRITES, False)
+        writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
@@ -201,6 +241,8 @@ def _check_schema(engine: Engine, where: str, read_only: bool) -> None:
             fix="update Copperline" if newer else "run `copperline warehouse rebuild` once, which brings it up to date",
         )
     if read_only:
+        if _has_all_tables(engine):  # made by a script, and nobody has written to them yet
+            return
         raise WarehouseError(
             "expected a warehouse, found a database without its tables", where=where, fix="give another path"
         )
@@ -216,7 +258,9 @@ def _installed_version(connection: Connection, where: str) -> int | None:
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
     if schema_version.name in present:
-        return connection.execute(select(func.max(schema_version.c.version))).scalar()
+        version: int | None = connection.execute(select(func.max(schema_version.c.version))).scalar()
+        if version is not None:
+            return version
     for table in metadata.sorted_tables:
         if table.name in present:
             found = {column["name"] for column in inspector.get_columns(table.name)}
@@ -230,11 +274,14 @@ def _installed_version(connection: Connection, where: str) -> int | None:
     return None
 
 
+def _has_all_tables(engine: Engine) -> bool:
+    """Called after `_installed_version`, which has looked at their columns."""
+    return set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+    with engine.connect() as connection, begin_writing(connection):
         yield connection
 
 
@@ -247,9 +294,19 @@ def _migrate(engine: Engine, where: str) -> None:
 
 
 def _create(engine: Engine, where: str) -> None:
+    if engine.dialect.name == "snowflake":
+        _create_on_snowflake(engine)
+        return
     with _writing(engine) as connection:
         schema_for(engine.dialect.name).create_all(connection)
         guard_append_only(connection)
         # Another process may have been faster; its row is as good as ours.
         if _installed_version(connection, where) is None:
             connection.execute(insert(schema_version).values(version=SCHEMA_VERSION, installed_at=datetime.now(UTC)))
+
+
+def _create_on_snowflake(engine: Engine) -> None:
+    """Each statement makes what is missing and commits at once: two processes may do it together, or one half of it."""
+    with engine.connect() as connection, connection.begin():
+        for _, statement in table_statements():
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError, StatementError
 
 from copperline.errors import CopperlineError, WarehouseError
+from copperline.snowflake import failures as snowflake_failures
 
 # Primary result code of SQLite -> (what was found, what to do).
 _SQLITE_FAILURES: dict[int, tuple[str, str]] = {
@@ -46,6 +47,8 @@ def place(url: URL | str) -> str:
     ('/srv/warehouse.db', 'postgresql://quality:***@db/plant')
     """
     url = make_url(url)
+    if url.drivername == "snowflake":
+        return f"snowflake://{url.host}/{url.database}"
     return url.database if url.drivername.startswith("sqlite") and url.database else url.render_as_string()
 
 
@@ -66,6 +69,13 @@ def warehouse_errors(where: str) -> Iterator[None]:
         ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise explain(error, where) from error
+    except CopperlineError:
+        raise
+    except Exception as error:
+        # What the connector raises outside of statements, for example when it signs in.
+        if not snowflake_failures.is_of_snowflake(error):
+            raise
+        raise explain(error, where) from error
 
 
 def explain(error: BaseException, where: str) -> WarehouseError:
@@ -74,6 +84,9 @@ def explain(error: BaseException, where: str) -> WarehouseError:
     if code is not None and (code & 0xFF) in _SQLITE_FAILURES:
         problem, fix = _SQLITE_FAILURES[code & 0xFF]
         return WarehouseError(problem, where=where, fix=fix)
+    if snowflake_failures.is_of_snowflake(error):
+        told = snowflake_failures.explained(error, where)
+        return WarehouseError(told.problem, where=where, fix=told.fix)
     words: object = error
     if error.args and isinstance(error, SQLAlchemyError):
         words = error.args[0]  # without the link to SQLAlchemy's documentation

@@ -14,6 +14,7 @@ from copperline.taxonomy import Taxonomy
 from copperline.warehouse.engine import read_transaction
 from copperline.warehouse.line_tables import deliveries, events, inspection_requests, station_states
 from copperline.warehouse.records import InspectionRecord, Source
+from copperline.warehouse.snowflake_rows import insert_rows
 from copperline.warehouse.tables import inspections, pcb_metadata
 from copperline.warehouse.tallies import kept
 from copperline.warehouse.writer import insert_inspections, present, write_looking_again
@@ -246,11 +247,12 @@ def _see_stations(connection: Connection, results: Sequence[LineResult]) -> None
 def _insert_events(connection: Connection, new: Sequence[Event], sinks: Sequence[str]) -> None:
     if not new or not sinks:
         return
-    connection.execute(
-        insert(events), [{name: getattr(event, name) for name in Event.__dataclass_fields__} for event in new]
+    insert_rows(
+        connection, events, [{name: getattr(event, name) for name in Event.__dataclass_fields__} for event in new]
     )
-    connection.execute(
-        insert(deliveries),
+    insert_rows(
+        connection,
+        deliveries,
         [
             {
                 "event_id": event.event_id,

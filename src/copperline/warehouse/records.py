@@ -122,21 +122,3 @@ class BoardRecord:
     panel_id: str | None
     source: Source
     opportunities: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabeledBoard:
-    """A labelled image with its bytes: one row of `pcb_labeled_data`.
-
-    Attributes:
-        filename: unique in the table.
-        image_bytes, reference_bytes: encoded images (PNG, JPEG).
-        label_text: YOLO lines, see `label_text`.
-    """
-
-    filename: str
-    image_bytes: bytes
-    label_text: str
-    split: str
-    reference_bytes: bytes | None = None
-    board_group: str | None = None

@@ -25,6 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from copperline import labeled_board
+
 ID = String(64)
 NAME = String(255)
 PATH = String(1024)
@@ -134,7 +136,7 @@ defect_logs = Table(
 )
 
 pcb_labeled_data = Table(
-    "pcb_labeled_data",
+    labeled_board.TABLE,
     metadata,
     Column("filename", NAME, primary_key=True, comment="Name of the image in its data set"),
     Column("image_bytes", LargeBinary, nullable=False, comment="Encoded test image"),

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
-    and_,
     bindparam,
     delete,
     func,
@@ -37,6 +36,7 @@ from copperline.warehouse.definitions import (
 )
 from copperline.warehouse.derived_tables import BY_DAY, board_states, hourly_boards, hourly_defects, hourly_histograms
 from copperline.warehouse.portable import day_of
+from copperline.warehouse.snowflake_rows import merge_rows
 
 # Well below the number of parameters that any of the databases takes in one statement.
 BOARDS_AT_ONCE = 500
@@ -193,7 +193,7 @@ def _apply(connection: Connection, tally: Tally, changes: dict[Key, Counts]) -> 
     if connection.dialect.name in _UPSERTS:
         connection.execute(_upsert(tally), rows)
     else:
-        _update_or_insert(connection, tally, rows)
+        merge_rows(connection, tally.table, rows, found="add")
     if any(count < 0 for counts in changes.values() for count in counts):
         connection.execute(delete(tally.table).where(tally.table.c[tally.size] == 0, _times(tally, changes)))
 
@@ -212,15 +212,3 @@ def _upsert(tally: Tally) -> TextClause:
 
 def _times(tally: Tally, changes: dict[Key, Counts]) -> ColumnElement[bool]:
     return tally.table.c[tally.keys[0]].in_(sorted({key[0] for key in changes}))
-
-
-def _update_or_insert(connection: Connection, tally: Tally, rows: list[dict[str, Any]]) -> None:
-    """For databases without an upsert of this kind: Snowflake."""
-    same = and_(*(tally.table.c[name] == bindparam(f"key_{name}") for name in tally.keys))
-    added: dict[str, Any] = {name: tally.table.c[name] + bindparam(f"add_{name}") for name in tally.counts}
-    change = tally.table.update().where(same).values(added)
-    for row in rows:
-        keys = {f"key_{name}": row[name] for name in tally.keys}
-        counts = {f"add_{name}": row[name] for name in tally.counts}
-        if connection.execute(change, keys | counts).rowcount == 0:
-            connection.execute(insert(tally.table), [row])

@@ -1,8 +1,7 @@
 """Writing: each function leaves all of what it was given in the tables, once, or none of it.
 
-Snowflake does not enforce keys, so every writer looks first and adds what is missing, in one transaction. On SQLite
-and PostgreSQL the transaction holds a write lock; where another program broke in, the key catches it and the writer
-looks again. On Snowflake alone, two processes that write the same inspection in the same instant could both add it.
+Snowflake does not enforce keys, so every writer looks first and adds what is missing, in one transaction that holds a
+write lock. On SQLite and PostgreSQL, where another program broke in, the key catches it and the writer looks again.
 The derived tables are kept in the same transaction (tallies.py).
 """
 
@@ -14,14 +13,17 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from copperline.errors import WarehouseError
+from copperline.labeled_board import LabeledBoard
 from copperline.taxonomy import DEEPPCB, Call, Taxonomy
 from copperline.warehouse.engine import write_transaction
 from copperline.warehouse.labels import normalised_boxes
-from copperline.warehouse.records import BoardRecord, InspectionRecord, LabeledBoard, inference_id_for
+from copperline.warehouse.records import BoardRecord, InspectionRecord, inference_id_for
+from copperline.warehouse.snowflake_load import load_transaction
+from copperline.warehouse.snowflake_rows import insert_rows, merge_rows
 from copperline.warehouse.tables import defect_logs, inspections, pcb_labeled_data, pcb_metadata
 from copperline.warehouse.tallies import kept
 
@@ -31,6 +33,10 @@ Row = dict[str, Any]
 
 # Well below the number of parameters that any of the databases takes in one statement.
 _KEYS_PER_QUERY = 500
+# From so many inspections in one transaction on, Snowflake gets them as a file instead of as text of statements.
+_LOADED_FROM = 500
+# Bytes: a value of type BINARY has 8 MiB at most, and the text that it arrives as 16 MiB with what stands before it.
+_LARGEST_IMAGE = 8 * 1024 * 1024 - 1
 
 
 def write_inspection(engine: Engine, record: InspectionRecord, taxonomy: Taxonomy = DEEPPCB) -> bool:
@@ -62,10 +68,13 @@ def write_inspections(
     Raises:
         WarehouseError: as `write_inspection`.
     """
-    return sum(
-        write_looking_again(engine, partial(_add_inspections, records=batch, taxonomy=taxonomy))
-        for batch in _batches(records, boards_per_transaction)
-    )
+    new = 0
+    for batch in _batches(records, boards_per_transaction):
+        if engine.dialect.name == "snowflake" and len(batch) >= _LOADED_FROM:
+            new += _load_inspections(engine, batch, taxonomy)
+        else:
+            new += write_looking_again(engine, partial(_add_inspections, records=batch, taxonomy=taxonomy))
+    return new
 
 
 def write_boards(engine: Engine, boards: Iterable[BoardRecord]) -> int:
@@ -79,7 +88,13 @@ def write_boards(engine: Engine, boards: Iterable[BoardRecord]) -> int:
 
 
 def write_labeled_boards(engine: Engine, boards: Iterable[LabeledBoard]) -> int:
-    """Adds or replaces labelled boards by file name, and returns how many. The images of 50 are in memory at once."""
+    """Adds or replaces labelled boards by file name, and returns how many. The images of 50 are in memory at once.
+
+    Raises:
+        WarehouseError: the database refused, or, on Snowflake, an image has more than 8 MB; its batch was not written.
+    """
+    if engine.dialect.name == "snowflake":
+        return sum(_load_labeled(engine, batch) for batch in _batches(boards, 50))
     return sum(write_looking_again(engine, partial(_replace_labeled, boards=batch)) for batch in _batches(boards, 50))
 
 
@@ -114,12 +129,25 @@ def _add_inspections(connection: Connection, records: Sequence[InspectionRecord]
     return len(new)
 
 
+def _load_inspections(engine: Engine, records: Sequence[InspectionRecord], taxonomy: Taxonomy) -> int:
+    """As `_add_inspections`, for many: on Snowflake, by a file."""
+    wanted = list({record.inspection_id: record for record in reversed(records)}.values())
+    defects = [row for record in wanted for row in _defect_rows(record, taxonomy)]
+    loads: list[tuple[Table, list[Row]]] = [(inspections, [_inspection_row(record) for record in wanted])]
+    if defects:
+        loads.append((defect_logs, defects))
+    boards = sorted({record.board_id for record in wanted})
+    with load_transaction(engine, loads) as (connection, (inspected, *found)), kept(connection, boards):
+        for detections in found:  # first: those of inspections that are there already stay as they are
+            detections.insert_missing(connection, unless_in=inspections.c.inspection_id)
+        return inspected.insert_missing(connection, unless_in=inspections.c.inspection_id)
+
+
 def insert_inspections(connection: Connection, new: Sequence[InspectionRecord], taxonomy: Taxonomy) -> None:
     """Adds inspections that are not there, with their detections; the caller keeps the counts (`kept`)."""
     defects = [row for record in new for row in _defect_rows(record, taxonomy)]
-    connection.execute(insert(inspections), [_inspection_row(record) for record in new])
-    if defects:
-        connection.execute(insert(defect_logs), defects)
+    insert_rows(connection, inspections, [_inspection_row(record) for record in new])
+    insert_rows(connection, defect_logs, defects)
 
 
 def _inspection_row(record: InspectionRecord) -> Row:
@@ -172,9 +200,10 @@ def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
         if key in sources and (row["source"] == "real" or sources[key] == "simulated")
     ]
     with kept(connection, sorted([row["board_id"] for row in added] + [row["key"] for row in changed])):
-        if added:
-            connection.execute(insert(pcb_metadata), added)
-        if changed:
+        insert_rows(connection, pcb_metadata, added)
+        if changed and connection.dialect.name == "snowflake":
+            merge_rows(connection, pcb_metadata, [_with_board_id(row) for row in changed], found="replace")
+        elif changed:
             values: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "key"}
             connection.execute(
                 update(pcb_metadata).where(pcb_metadata.c.board_id == bindparam("key")).values(values), changed
@@ -182,10 +211,31 @@ def _merge_boards(connection: Connection, boards: Sequence[BoardRecord]) -> int:
     return len(added) + len(changed)
 
 
+def _with_board_id(row: Row) -> Row:
+    """A changed row, with its key where the table has it."""
+    return {"board_id" if name == "key" else name: value for name, value in row.items()}
+
+
 def _replace_labeled(connection: Connection, boards: Sequence[LabeledBoard]) -> int:
     rows = {board.filename: asdict(board) for board in boards}  # the last of equal names counts
     connection.execute(delete(pcb_labeled_data).where(pcb_labeled_data.c.filename.in_(rows)))
     connection.execute(insert(pcb_labeled_data), list(rows.values()))
+    return len(rows)
+
+
+def _load_labeled(engine: Engine, boards: Sequence[LabeledBoard]) -> int:
+    rows = {board.filename: asdict(board) for board in boards}
+    for board in rows.values():
+        for name in ("image_bytes", "reference_bytes"):
+            if len(board[name] or b"") > _LARGEST_IMAGE:
+                raise WarehouseError(
+                    f"expected images of {_LARGEST_IMAGE:,} bytes at most, which Snowflake takes, found "
+                    f"{len(board[name]):,}",
+                    where=board["filename"],
+                    fix="store it as PNG or JPEG, or keep the images on a stage",
+                )
+    with load_transaction(engine, [(pcb_labeled_data, list(rows.values()))]) as (connection, (staged,)):
+        staged.merge(connection)
     return len(rows)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,23 +11,13 @@ from copperline.data import BoardDataset, open_dataset
 from copperline.data.download import OfflineError
 from copperline.errors import SettingsError
 from copperline.evaluation import Evaluation
-from copperline.inspection import Detector, inspect_pairs
-from copperline.progress import progress
+from copperline.inspection import Detector
 from copperline.settings import Settings
 from copperline.training import TrainConfig, World, fit, training_progress
-from copperline.warehouse import (
-    BoardCounts,
-    InspectionRecord,
-    lines_counts,
-    open_warehouse,
-    place,
-    simulate_metadata,
-    simulated_time,
-    write_boards,
-    write_inspection,
-)
+from copperline.warehouse import BoardCounts, place
 from copperline.workflows.evaluating import measure
 from copperline.workflows.importing import download, draw, import_dataset
+from copperline.workflows.simulated_inspection import inspect_as_made
 from copperline.workflows.training import register_model
 from copperline.workspace import Workspace
 
@@ -129,22 +118,7 @@ def run_demo(
 
         tell("Inspecting the test split into the warehouse ...")
         detector = Detector.load(str(version.version), settings=settings)
-        engine = open_warehouse(settings.warehouse)
-        try:
-            boards = simulate_metadata([pair.board_id for pair in test_pairs], seed=0, before=datetime.now(UTC).date())
-            write_boards(engine, boards)
-            # Seconds, so that a later version's inspection of the same board is the later one.
-            times = {b.board_id: simulated_time(b) + timedelta(seconds=version.version) for b in boards}
-
-            def write(record: InspectionRecord) -> bool:
-                dated = replace(record, inspected_at=times[record.board_id])
-                return write_inspection(engine, dated, detector.taxonomy)
-
-            with progress("Inspecting") as report_progress:
-                batch = inspect_pairs(detector, test_pairs, write, station_id=STATION, progress=report_progress)
-            lines = lines_counts(engine)
-        finally:
-            engine.dispose()
+        inspected = inspect_as_made(settings, detector, test_pairs, station_id=STATION, version=version.version)
     return DemoResult(
         source=source,
         train_images=len(dataset.split("train")),
@@ -152,12 +126,12 @@ def run_demo(
         train_seconds=trained.seconds,
         evaluation=measured.evaluation,
         model_version=str(version.version),
-        inspections=batch.inspected,
-        defect_rows=batch.defects,
+        inspections=inspected.batch.inspected,
+        defect_rows=inspected.batch.defects,
         database=place(settings.warehouse),
         report=report,
         dataset=folder,
-        lines=lines,
+        lines=inspected.lines,
     )
 
 

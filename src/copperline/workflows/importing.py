@@ -33,13 +33,14 @@ def import_dataset(
     engine = open_warehouse(settings.warehouse)
     try:
         with progress("Writing pcb_labeled_data") as report_progress:
-            write_labeled_boards(engine, _labeled_boards(saved, report_progress))
+            write_labeled_boards(engine, labeled_boards(saved, report_progress))
     finally:
         engine.dispose()
     return saved, folder
 
 
-def _labeled_boards(dataset: BoardDataset, report_progress: Report) -> Iterator[LabeledBoard]:
+def labeled_boards(dataset: BoardDataset, report_progress: Report) -> Iterator[LabeledBoard]:
+    """The boards as rows of `pcb_labeled_data`, with their files' bytes."""
     for done, pair in enumerate(dataset, 1):
         yield LabeledBoard(
             filename=pair.test_path.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copperline.registry import ModelCard, Registry, builtin_model, builtin_models
+from copperline.registry import ModelCard, builtin_model, builtin_models, open_registry
 from copperline.settings import Settings
 
 
@@ -14,10 +14,11 @@ def card_of_row(settings: Settings, model_name: str, model_version: str) -> Mode
     Raises:
         ModelError: the registry or the card cannot be read.
     """
-    if model_name == settings.model_name:
-        for version in Registry(settings).versions():
+    registry = open_registry(settings)
+    if model_name == registry.name:
+        for version in registry.versions():
             if str(version.version) == model_version:
-                return version.read_card()
+                return registry.read_card(version)
     if model_name in builtin_models():
         shipped = builtin_model(model_name)
         if shipped.sha256[:12] == model_version:

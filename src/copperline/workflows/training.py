@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from copperline.data import SPLITS, BoardDataset
 from copperline.evaluation import Evaluation
 from copperline.inspection import Detector
+from copperline.inspection.snowflake_push import registry_in_account
 from copperline.registry import (
     CHALLENGER,
     CHAMPION,
@@ -66,7 +67,7 @@ def register_model(
     test: Evaluation | None = None,
     data_hashes: Sequence[str] = (),
 ) -> ModelVersion:
-    """Registers a model that passed the parity gate, with its card.
+    """Registers a model that passed the parity gate, with its card, in the registry that the settings name.
 
     The first version becomes champion. A later one becomes challenger: what inspects the line changes only when a
     person promotes it.
@@ -75,7 +76,7 @@ def register_model(
         test: figures on the test split, if they were measured.
         data_hashes: of the data sets that `dataset` was put together from, as they were saved; none: it is one.
     """
-    registry = Registry(settings)
+    registry = registry_in_account(settings) if settings.registry_on_snowflake else Registry(settings)
     has_champion = any(CHAMPION in version.aliases for version in registry.versions())
     card = model_card(trained, dataset, settings, test)
     card = card.model_copy(update={"baseline": validation_baseline(trained, dataset, settings)})

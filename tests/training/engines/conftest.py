@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from copperline.data import BoardPair
+from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
@@ -129,3 +131,12 @@ def _rank_of(folder: Path, parent: int) -> int | None:
     except OSError:  # it has just ended
         return None
     return next((int(variable[5:]) for variable in variables if variable.startswith(b"RANK=")), None)
+
+
+@pytest.fixture
+def labeled(container_runtime: Any, tiny_pairs: list[BoardPair]) -> SnowflakeSettings:
+    """Names of objects, with the boards of `job` in the table, and one board that no job is of."""
+    names = SnowflakeSettings()
+    rows = container_runtime.rows_of(tiny_pairs)
+    container_runtime.write_table(names, [*rows, dataclasses.replace(rows[0], filename="test_board.png", split="test")])
+    return names

@@ -84,6 +84,26 @@ def test_neither_a_cut_nor_a_killed_worker_costs_a_bit_of_the_result(
     assert (trial.folder / "workers" / "rank1.log").is_file()
 
 
+def test_a_worker_that_is_lost_when_all_is_done_is_not_started_again(
+    trial: Any, job: TrainingJob, undisturbed: TrainResult, same: Same, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker 1 is killed at its very end, as by a fault in the code that takes its connections down."""
+    kept = tmp_path / "the last checkpoint is kept"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, time\n"
+        "def end():\n"
+        f"    while not os.path.exists({str(kept)!r}):\n"
+        "        time.sleep(0.05)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    atexit.register(end)\n"
+    )
+    monkeypatch.setattr(trial, "on_epoch", lambda epoch, _: kept.touch() if epoch == job.config.epochs else None)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert same(trial.train(LocalWorkers(2, 2, "cpu", max_failures=0), job), undisturbed)
+    assert len(trial.lines) == 1
+
+
 def test_a_loss_that_is_not_finite_is_told_as_it_was_and_not_tried_again(trial: Any, diverging: TrainingJob) -> None:
     with pytest.raises(TrainingError, match=r"the loss is not finite in epoch 1, step \d .*--learning-rate"):
         trial.train(LocalWorkers(2, 2, "cpu"), diverging)

@@ -10,6 +10,7 @@ import pytest
 from copperline.data.golden import is_golden
 from copperline.errors import ClusterError, DataError
 from copperline.training.engines import TrainingJob, shipping
+from copperline.training.engines.node_folder import private_folder
 
 
 def test_each_file_is_sent_once_and_the_job_finds_it_under_its_new_name(job: TrainingJob, tmp_path: Path) -> None:
@@ -48,9 +49,9 @@ def test_a_file_that_is_missing_is_named(job: TrainingJob, tmp_path: Path) -> No
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="rights of files are those of Unix")
 def test_images_are_kept_from_other_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = shipping._private_folder()
+    folder = private_folder()
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert shipping._private_folder() == folder
+    assert private_folder() == folder
     folder.chmod(0o777)
     with pytest.raises(ClusterError, match="a folder of this user alone"):
-        shipping._private_folder()
+        private_folder()

@@ -10,14 +10,14 @@ from copperline.dashboard.model_card_view import card_view
 from copperline.dashboard.model_comparison_view import comparison_view
 from copperline.dashboard.model_promotion import buttons, dialog_if_asked, history_table
 from copperline.dashboard.model_words import version_rows
-from copperline.registry import CHAMPION, Catalogue, CatalogueEntry, History, Registry, catalogue
+from copperline.registry import CHAMPION, Catalogue, CatalogueEntry, History, catalogue, open_registry
 
 CARD, COMPARISON, PROMOTIONS = "Model", "Champion against challenger", "Promotions"
 
 
 def page() -> None:
     settings = session.settings()
-    found, history = catalogue(settings), Registry(settings).history()
+    found, history = catalogue(settings), open_registry(settings).history()
     if not found.entries:
         empty_state(
             "No model is registered, and none is shipped.",

@@ -67,6 +67,11 @@ def device_name_for(gpus_per_worker: int | None, workers: int) -> str | None:
     return "cpu" if gpus_per_worker == 0 else None
 
 
+def gpus_of_each(gpus_per_worker: int | None, workers: int) -> int:
+    """0 or 1: as was asked for, and else 1 if this machine has a GPU for each of so many `workers`."""
+    return int(torch.cuda.device_count() >= workers) if gpus_per_worker is None else gpus_per_worker
+
+
 def cores_each(threads: int, workers: int) -> int:
     """Of a machine's `threads`, shared by its workers; at least one."""
     return max(threads // workers, 1)

@@ -134,7 +134,9 @@ class LocalWorkers:
                 stop(started)
                 order_file.unlink(missing_ok=True)
         watch.take([report for reader in readers for report in reader()])
-        if died is not None or watch.failures:
+        # Whatever ends a worker once the last checkpoint is kept, its own exit or another's: nothing is to be repeated.
+        finished = watch.epochs_kept >= order.job.config.epochs
+        if (died is not None or watch.failures) and not finished:
             raise watch.failure(died or None, f"{logs}")
 
     def _start(self, rank: int, order: Path, name: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

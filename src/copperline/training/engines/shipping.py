@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from copperline.data import BoardPair
-from copperline.errors import ClusterError, DataError
+from copperline.errors import ClusterError
 from copperline.files import atomic_folder, read_whole
 from copperline.training.engines.job import TrainingJob
+from copperline.training.engines.node_folder import private_folder
 
 CHUNK_BYTES = 16 * 2**20
 MARKER = ".complete"
@@ -69,7 +68,7 @@ def unpack(shipment: Shipment, timeout_s: float) -> TrainingJob:
     """
     import ray
 
-    base = _private_folder()
+    base = private_folder()
     folder = base / shipment.digest
     try:
         with FileLock(base / f"{shipment.digest}.lock", timeout=timeout_s):
@@ -87,28 +86,6 @@ def unpack(shipment: Shipment, timeout_s: float) -> TrainingJob:
         ) from error
     names = {name: folder / name for name in map(str, _paths(shipment.job))}
     return _relocated(shipment.job, names)
-
-
-def _private_folder() -> Path:
-    """Below the folder of temporary files, for this user alone."""
-    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
-    base = Path(tempfile.gettempdir()) / f"copperline-{user}"
-    try:
-        base.mkdir(mode=0o700, exist_ok=True)
-        status = base.lstat()
-    except OSError as error:
-        raise DataError(
-            f"the folder for images cannot be made ({error.strerror})",
-            where=base,
-            fix="let TMPDIR of the Ray node name a folder that can be written",
-        ) from error
-    if hasattr(os, "getuid") and (status.st_uid != user or status.st_mode & 0o077 or not base.is_dir()):
-        raise ClusterError(
-            "expected a folder of this user alone for images, found one that others may write",
-            where=base,
-            fix="remove it, or let TMPDIR of the Ray node name another folder",
-        )
-    return base
 
 
 def _paths(job: TrainingJob) -> list[Path]:
