@@ -35,7 +35,7 @@ SWITCHES = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 START_SECONDS = 60.0
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 QUIET_MS = 300
 WINDOW: dict[str, Any] = {"viewport": {"width": 1500, "height": 1200}, "accept_downloads": True}
 

@@ -55,7 +55,7 @@ def dashboard(
 def visitor(browser: Any) -> Any:
     """A tab of somebody without cookies."""
     page = browser.new_context().new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)  # beside other tests
     return page
 
 

@@ -26,7 +26,7 @@ def address(serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory)
 def tab(browser: Any, address: str) -> Iterator[Any]:
     """An empty tab on a server that has been visited before: it learns its pages' addresses from the first visit."""
     page = browser.new_page(viewport={"width": 1500, "height": 1600})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)  # beside other tests
     page.goto(address)
     page.get_by_text("may review and promote").wait_for()
     yield page
