@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copperline.snowflake.marks import comment
-from copperline.snowflake.objects import AccountObject, Statement, Voucher, grant, owns
+from copperline.snowflake.objects import AccountObject, Statement, Voucher, grant, of_account, of_schema, owns
 from copperline.snowflake.sql import like
 from copperline.snowflake_settings import SnowflakeSettings, quoted
 
@@ -18,13 +18,11 @@ def role(names: SnowflakeSettings) -> AccountObject:
     """That which trains, inspects, and owns what it makes."""
     own = quoted(names.role)
     says = "works with the objects" + (_and_monitor(names) if names.credit_quota else "")
-    return AccountObject(
-        kind="ROLE",
-        name=names.role,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "ROLE",
+        names.role,
+        (
             Statement(
                 f"CREATE ROLE IF NOT EXISTS {own} COMMENT = {comment(says)}",
                 "the role that trains, inspects, and owns what it makes",
@@ -51,22 +49,17 @@ def role(names: SnowflakeSettings) -> AccountObject:
                 "MANAGE GRANTS ON ACCOUNT",
             ),
         ),
-        drop=f"DROP ROLE IF EXISTS {own}",
-        show=f"SHOW ROLES LIKE {like(names.role)}",
-        marked=True,
     )
 
 
 def reader_role(names: SnowflakeSettings) -> AccountObject:
     """That of those who look."""
     reader = quoted(names.reader_role)
-    return AccountObject(
-        kind="ROLE",
-        name=names.reader_role,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "ROLE",
+        names.reader_role,
+        (
             Statement(
                 f"CREATE ROLE IF NOT EXISTS {reader} COMMENT = {comment('looks at the dashboard and reads tables')}",
                 "the role of those who look: quality engineers, plant managers",
@@ -78,22 +71,17 @@ def reader_role(names: SnowflakeSettings) -> AccountObject:
                 owns("ROLE", reader),
             ),
         ),
-        drop=f"DROP ROLE IF EXISTS {reader}",
-        show=f"SHOW ROLES LIKE {like(names.reader_role)}",
-        marked=True,
     )
 
 
 def resource_monitor(names: SnowflakeSettings) -> AccountObject:
     """It stops the warehouse at its monthly credits."""
     monitor = quoted(names.resource_monitor)
-    return AccountObject(
-        kind="RESOURCE MONITOR",
-        name=names.resource_monitor,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "RESOURCE MONITOR",
+        names.resource_monitor,
+        (
             Statement(
                 f"CREATE RESOURCE MONITOR IF NOT EXISTS {monitor} WITH\n"
                 f"  CREDIT_QUOTA = {names.credit_quota:d}\n"
@@ -104,10 +92,9 @@ def resource_monitor(names: SnowflakeSettings) -> AccountObject:
                 "CREATE RESOURCE MONITOR, which Snowflake gives to ACCOUNTADMIN alone",
             ),
         ),
-        drop=f"DROP RESOURCE MONITOR IF EXISTS {monitor}",
-        show=f"SHOW RESOURCE MONITORS LIKE {like(names.resource_monitor)}",
         wanted=names.credit_quota > 0,
         voucher=Voucher(f"SHOW ROLES LIKE {like(names.role)}", names.role, _and_monitor(names)),
+        marked=False,
     )
 
 
@@ -119,13 +106,11 @@ def _and_monitor(names: SnowflakeSettings) -> str:
 def database(names: SnowflakeSettings) -> AccountObject:
     """It holds all that is not of the account itself."""
     own = quoted(names.database)
-    return AccountObject(
-        kind="DATABASE",
-        name=names.database,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "DATABASE",
+        names.database,
+        (
             Statement(
                 f"CREATE DATABASE IF NOT EXISTS {own} COMMENT = {comment('boards, defects, models and apps')}",
                 "holds everything below",
@@ -134,9 +119,6 @@ def database(names: SnowflakeSettings) -> AccountObject:
             grant("USAGE", "DATABASE", own, names.role, "the role enters the database"),
             grant("USAGE", "DATABASE", own, names.reader_role, "readers enter it"),
         ),
-        drop=f"DROP DATABASE IF EXISTS {own}",
-        show=f"SHOW DATABASES LIKE {like(names.database)}",
-        marked=True,
     )
 
 
@@ -170,21 +152,18 @@ def tag(names: SnowflakeSettings) -> tuple[AccountObject, ...]:
     if not names.tag:
         return ()
     own = names.in_schema(names.tag)
-    one = AccountObject(
-        kind="TAG",
-        name=names.tag,
-        place="schema",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    one = of_schema(
+        names,
+        "TAG",
+        names.tag,
+        (
             Statement(
                 f"CREATE TAG IF NOT EXISTS {own} COMMENT = {comment('what costs belong to')}",
                 "costs are found by it in SNOWFLAKE.ACCOUNT_USAGE",
                 f"CREATE TAG ON SCHEMA {names.schema_in_sql}",
             ),
         ),
-        drop=f"DROP TAG IF EXISTS {own}",
-        show=f"SHOW TAGS LIKE {like(names.tag)} IN SCHEMA {names.schema_in_sql}",
+        owner=names.admin_role,
     )
     return (one,)
 
@@ -193,13 +172,11 @@ def warehouse(names: SnowflakeSettings) -> AccountObject:
     """It runs queries."""
     own = quoted(names.warehouse)
     monitor = f"  RESOURCE_MONITOR = {quoted(names.resource_monitor)}\n" if names.credit_quota else ""
-    return AccountObject(
-        kind="WAREHOUSE",
-        name=names.warehouse,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "WAREHOUSE",
+        names.warehouse,
+        (
             Statement(
                 f"CREATE WAREHOUSE IF NOT EXISTS {own}\n"
                 f"  WAREHOUSE_SIZE = {names.warehouse_size}\n"
@@ -215,9 +192,6 @@ def warehouse(names: SnowflakeSettings) -> AccountObject:
             grant("USAGE", "WAREHOUSE", own, names.role, "the role runs queries"),
             grant("USAGE", "WAREHOUSE", own, names.reader_role, "readers run queries"),
         ),
-        drop=f"DROP WAREHOUSE IF EXISTS {own}",
-        show=f"SHOW WAREHOUSES LIKE {like(names.warehouse)}",
-        marked=True,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from copperline.snowflake import account_level, outside, schema_level
 from copperline.snowflake.apps import drop_notebook, drop_streamlit
-from copperline.snowflake.objects import AccountObject, TableDdl
+from copperline.snowflake.objects import AccountObject, TableDdl, of_schema
 from copperline.snowflake_settings import SnowflakeSettings
 
 
@@ -32,7 +32,7 @@ def account_objects(names: SnowflakeSettings, tables: Sequence[TableDdl]) -> tup
         *(schema_level.table(names, table) for table in tables),
         schema_level.image_repository(names),
         schema_level.git_repository(names),
-        schema_level.in_schema(names, "NOTEBOOK", "NOTEBOOKS", names.notebook, "deploy", drop_notebook(names)),
-        schema_level.in_schema(names, "STREAMLIT", "STREAMLITS", names.streamlit, "deploy", drop_streamlit(names)),
-        schema_level.in_schema(names, "MODEL", "MODELS", names.model, "train"),
+        of_schema(names, "NOTEBOOK", names.notebook, maker="deploy", drop=drop_notebook(names)),
+        of_schema(names, "STREAMLIT", names.streamlit, maker="deploy", drop=drop_streamlit(names)),
+        of_schema(names, "MODEL", names.model, maker="train"),
     )

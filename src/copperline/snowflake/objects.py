@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from copperline.snowflake_settings import quoted
+from copperline.snowflake.sql import like
+from copperline.snowflake_settings import SnowflakeSettings, quoted
 
 Place = Literal["account", "database", "schema"]
 Maker = Literal["setup", "deploy", "train"]
@@ -90,6 +91,64 @@ class AccountObject:
 
     def __str__(self) -> str:
         return f"{self.kind.lower()} {self.name}"
+
+
+def of_account(
+    names: SnowflakeSettings,
+    kind: str,
+    name: str,
+    make: tuple[Statement, ...],
+    *,
+    wanted: bool = True,
+    marked: bool = True,
+    voucher: Voucher | None = None,
+    stop: str | None = None,
+) -> AccountObject:
+    """An object of the account itself, which the administrator owns."""
+    dropped_as = "INTEGRATION" if kind.endswith(" INTEGRATION") else kind
+    return AccountObject(
+        kind=kind,
+        name=name,
+        place="account",
+        maker="setup",
+        owner=names.admin_role,
+        make=make,
+        drop=f"DROP {dropped_as} IF EXISTS {quoted(name)}",
+        show=f"SHOW {_plural(kind)} LIKE {like(name)}",
+        wanted=wanted,
+        marked=marked,
+        voucher=voucher,
+        stop=stop,
+    )
+
+
+def of_schema(
+    names: SnowflakeSettings,
+    kind: str,
+    name: str,
+    make: tuple[Statement, ...] = (),
+    *,
+    maker: Maker = "setup",
+    owner: str | None = None,
+    drop: str | None = None,
+    wanted: bool = True,
+) -> AccountObject:
+    """An object of the schema, which our role owns unless `owner` says who does."""
+    return AccountObject(
+        kind=kind,
+        name=name,
+        place="schema",
+        maker=maker,
+        owner=owner or names.role,
+        make=make,
+        drop=drop or f"DROP {kind} IF EXISTS {names.in_schema(name)}",
+        show=f"SHOW {_plural(kind)} LIKE {like(name)} IN SCHEMA {names.schema_in_sql}",
+        wanted=wanted,
+    )
+
+
+def _plural(kind: str) -> str:
+    return f"{kind[:-1]}IES" if kind.endswith("Y") else f"{kind}S"
 
 
 def grant(privileges: str, kind: str, full_name: str, role: str, why: str) -> Statement:

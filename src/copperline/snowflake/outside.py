@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from copperline.snowflake.account_level import set_tag
 from copperline.snowflake.marks import comment
-from copperline.snowflake.objects import AccountObject, Statement, grant, owns
-from copperline.snowflake.sql import like, literal
+from copperline.snowflake.objects import AccountObject, Statement, grant, of_account, of_schema, owns
+from copperline.snowflake.sql import literal
 from copperline.snowflake_settings import SnowflakeSettings, quoted
 
 
@@ -13,13 +13,11 @@ def network_rule(names: SnowflakeSettings) -> AccountObject:
     """The hosts that notebook and training may reach."""
     rule = names.in_schema(names.network_rule)
     hosts = ", ".join(literal(host) for host in names.allowed_hosts)
-    return AccountObject(
-        kind="NETWORK RULE",
-        name=names.network_rule,
-        place="schema",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_schema(
+        names,
+        "NETWORK RULE",
+        names.network_rule,
+        (
             Statement(
                 f"CREATE NETWORK RULE IF NOT EXISTS {rule}\n"
                 "  TYPE = HOST_PORT\n"
@@ -35,8 +33,7 @@ def network_rule(names: SnowflakeSettings) -> AccountObject:
                 owns("NETWORK RULE", rule),
             ),
         ),
-        drop=f"DROP NETWORK RULE IF EXISTS {rule}",
-        show=f"SHOW NETWORK RULES LIKE {like(names.network_rule)} IN SCHEMA {names.schema_in_sql}",
+        owner=names.admin_role,
         wanted=bool(names.allowed_hosts),
     )
 
@@ -44,13 +41,11 @@ def network_rule(names: SnowflakeSettings) -> AccountObject:
 def external_access(names: SnowflakeSettings) -> AccountObject:
     """What code names to reach them."""
     access = quoted(names.external_access)
-    return AccountObject(
-        kind="EXTERNAL ACCESS INTEGRATION",
-        name=names.external_access,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "EXTERNAL ACCESS INTEGRATION",
+        names.external_access,
+        (
             Statement(
                 f"CREATE EXTERNAL ACCESS INTEGRATION IF NOT EXISTS {access}\n"
                 f"  ALLOWED_NETWORK_RULES = ({names.in_schema(names.network_rule)})\n"
@@ -61,23 +56,18 @@ def external_access(names: SnowflakeSettings) -> AccountObject:
             ),
             grant("USAGE", "INTEGRATION", access, names.role, "notebook and training name it"),
         ),
-        drop=f"DROP INTEGRATION IF EXISTS {access}",
-        show=f"SHOW EXTERNAL ACCESS INTEGRATIONS LIKE {like(names.external_access)}",
         wanted=bool(names.allowed_hosts),
-        marked=True,
     )
 
 
 def api_integration(names: SnowflakeSettings) -> AccountObject:
     """What fetches from the git repository."""
     api = quoted(names.api_integration)
-    return AccountObject(
-        kind="API INTEGRATION",
-        name=names.api_integration,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "API INTEGRATION",
+        names.api_integration,
+        (
             Statement(
                 f"CREATE API INTEGRATION IF NOT EXISTS {api}\n"
                 "  API_PROVIDER = GIT_HTTPS_API\n"
@@ -89,23 +79,18 @@ def api_integration(names: SnowflakeSettings) -> AccountObject:
             ),
             grant("USAGE", "INTEGRATION", api, names.role, "the role's clone fetches through it"),
         ),
-        drop=f"DROP INTEGRATION IF EXISTS {api}",
-        show=f"SHOW API INTEGRATIONS LIKE {like(names.api_integration)}",
         wanted=names.git_url is not None,
-        marked=True,
     )
 
 
 def compute_pool(names: SnowflakeSettings) -> AccountObject:
     """The nodes of notebook and training."""
     pool = quoted(names.compute_pool)
-    return AccountObject(
-        kind="COMPUTE POOL",
-        name=names.compute_pool,
-        place="account",
-        maker="setup",
-        owner=names.admin_role,
-        make=(
+    return of_account(
+        names,
+        "COMPUTE POOL",
+        names.compute_pool,
+        (
             Statement(
                 f"CREATE COMPUTE POOL IF NOT EXISTS {pool}\n"
                 f"  MIN_NODES = {names.min_nodes:d}\n"
@@ -121,8 +106,5 @@ def compute_pool(names: SnowflakeSettings) -> AccountObject:
             *set_tag(names, "COMPUTE POOL", pool),
             grant("USAGE, MONITOR", "COMPUTE POOL", pool, names.role, "notebook and training run on it"),
         ),
-        drop=f"DROP COMPUTE POOL IF EXISTS {pool}",
         stop=f"ALTER COMPUTE POOL IF EXISTS {pool} STOP ALL",
-        show=f"SHOW COMPUTE POOLS LIKE {like(names.compute_pool)}",
-        marked=True,
     )

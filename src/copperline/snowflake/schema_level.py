@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from copperline.snowflake.marks import comment
-from copperline.snowflake.objects import AccountObject, Maker, Statement, TableDdl, grant
-from copperline.snowflake.sql import like, literal
+from copperline.snowflake.objects import AccountObject, Statement, TableDdl, grant, of_schema
+from copperline.snowflake.sql import literal
 from copperline.snowflake_settings import SnowflakeSettings, quoted
 
 
@@ -19,7 +19,7 @@ def stage(names: SnowflakeSettings) -> AccountObject:
         "files; encrypted by the server, so that apps can show images from it",
         f"CREATE STAGE ON SCHEMA {names.schema_in_sql}",
     )
-    return in_schema(names, "STAGE", "STAGES", names.stage, "setup", make=(make,))
+    return of_schema(names, "STAGE", names.stage, (make,))
 
 
 def table(names: SnowflakeSettings, ddl: TableDdl) -> AccountObject:
@@ -48,8 +48,7 @@ def image_repository(names: SnowflakeSettings) -> AccountObject:
         "for container images of your own",
         f"CREATE IMAGE REPOSITORY ON SCHEMA {names.schema_in_sql}",
     )
-    kinds = "IMAGE REPOSITORIES"
-    return in_schema(names, "IMAGE REPOSITORY", kinds, names.image_repository, "setup", make=(make,))
+    return of_schema(names, "IMAGE REPOSITORY", names.image_repository, (make,))
 
 
 def git_repository(names: SnowflakeSettings) -> AccountObject:
@@ -63,31 +62,4 @@ def git_repository(names: SnowflakeSettings) -> AccountObject:
         "a clone that worksheets and notebooks can read",
         f"CREATE GIT REPOSITORY ON SCHEMA {names.schema_in_sql}",
     )
-    wanted = names.git_url is not None
-    kinds = "GIT REPOSITORIES"
-    return in_schema(names, "GIT REPOSITORY", kinds, names.git_repository, "setup", make=(make,), wanted=wanted)
-
-
-def in_schema(
-    names: SnowflakeSettings,
-    kind: str,
-    kinds: str,
-    name: str,
-    maker: Maker,
-    drop: str | None = None,
-    *,
-    make: tuple[Statement, ...] = (),
-    wanted: bool = True,
-) -> AccountObject:
-    """An object of the schema that the role owns, by its kind in the singular and in the plural."""
-    return AccountObject(
-        kind=kind,
-        name=name,
-        place="schema",
-        maker=maker,
-        owner=names.role,
-        make=make,
-        drop=drop or f"DROP {kind} IF EXISTS {names.in_schema(name)}",
-        show=f"SHOW {kinds} LIKE {like(name)} IN SCHEMA {names.schema_in_sql}",
-        wanted=wanted,
-    )
+    return of_schema(names, "GIT REPOSITORY", names.git_repository, (make,), wanted=names.git_url is not None)
