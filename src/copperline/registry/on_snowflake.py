@@ -20,7 +20,7 @@ from copperline.errors import DataError, ModelError
 from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root
 from copperline.registry.card import CARD_JSON, ModelCard
-from copperline.registry.promotions import History, Promotion
+from copperline.registry.promotions import History, Promotion, recorded, require_as_decided
 from copperline.registry.snowflake_promotions import StagedPromotionLog
 from copperline.registry.snowflake_versions import ListedVersion, listed_version, registry_errors, version_metrics
 from copperline.registry.store import CHALLENGER, CHAMPION, MODEL_FILE, ModelVersion, ResolvedModel, file_sha256
@@ -288,21 +288,11 @@ class SnowflakeRegistry:
 
     def _point(self, alias: str, to: ModelVersion, by: str, reason: str, expected: int | Literal["any"] | None) -> None:
         now = next((version.version for version in self.versions() if alias in version.aliases), None)
-        if expected not in ("any", now):
-            raise ModelError(
-                f"expected {alias!r} to be {_named(expected)}, as when this was decided, found {_named(now)}: "
-                "somebody changed it meanwhile",
-                where=self.where,
-                fix="look at the versions again and decide anew; the alias was not moved",
-            )
+        require_as_decided(alias, expected, now, self.where)
         if now != to.version:
             promotion = Promotion(by=by, alias=alias, from_version=now, to_version=to.version, reason=reason)
-            self._append(promotion)
-            try:
+            with recorded(promotion, self._append):
                 self._move(alias, now, to.version)
-            except ModelError as error:
-                self._append(promotion.model_copy(update={"failed": error.problem}))
-                raise
         if alias == CHAMPION:
             with registry_errors(self.where):
                 self._model().default = f"V{to.version}"
@@ -325,10 +315,6 @@ class SnowflakeRegistry:
     def _set(self, alias: str, number: int) -> None:
         with registry_errors(self.where):
             self._model().version(f"V{number}").set_alias(alias)
-
-
-def _named(version: int | str | None) -> str:
-    return "no version" if version is None else f"version {version}"
 
 
 def _check_alias(alias: str) -> None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -65,6 +66,12 @@ class History:
     failed: tuple[Promotion, ...] = ()
     damaged: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, everything: Iterable[Promotion], damaged: Sequence[int]) -> History:
+        """Of promotions in order, of which some failed."""
+        known = tuple(everything)
+        return cls(tuple(p for p in known if not p.failed), tuple(p for p in known if p.failed), tuple(damaged))
+
     def last(self, alias: str) -> Promotion | None:
         """The newest of this alias."""
         return next((p for p in reversed(self.promotions) if p.alias == alias), None)
@@ -76,6 +83,32 @@ class History:
         """
         newest = self.last(alias)
         return None if newest is None or newest.to_version != version else newest.from_version
+
+
+def require_as_decided(alias: str, expected: int | Literal["any"] | None, now: int | None, where: str) -> None:
+    """Raises ModelError unless `alias` points to the version that it pointed to when somebody decided."""
+    if expected not in ("any", now):
+        raise ModelError(
+            f"expected {alias!r} to be {_named(expected)}, as when this was decided, found {_named(now)}: "
+            "somebody changed it meanwhile",
+            where=where,
+            fix="look at the versions again and decide anew; the alias was not moved",
+        )
+
+
+def _named(version: int | str | None) -> str:
+    return "no version" if version is None else f"version {version}"
+
+
+@contextmanager
+def recorded(promotion: Promotion, append: Callable[[Promotion], None]) -> Iterator[None]:
+    """Writes the promotion down before the alias is moved inside, and that it failed if that raises ModelError."""
+    append(promotion)
+    try:
+        yield
+    except ModelError as error:
+        append(promotion.model_copy(update={"failed": error.problem}))
+        raise
 
 
 class PromotionLog:
@@ -103,10 +136,7 @@ class PromotionLog:
                 damaged.append(number)  # told to whoever asks for the history
                 continue
             found[promotion.id] = promotion
-        everything = tuple(found.values())
-        return History(
-            tuple(p for p in everything if not p.failed), tuple(p for p in everything if p.failed), tuple(damaged)
-        )
+        return History.of(found.values(), damaged)
 
     def append(self, promotion: Promotion) -> None:
         """One line more, on the disk when this returns; only while `locked`. Raises ModelError if it cannot be."""

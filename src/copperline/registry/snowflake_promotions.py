@@ -31,7 +31,7 @@ class StagedPromotionLog:
         found: dict[str, Promotion] = {}
         damaged = []
         for number, entry in enumerate(list_entries(self.session, self.place), 1):
-            file = StagePath(self.place.database, self.place.schema, self.place.stage, entry.path)
+            file = self.place.on_stage(entry.path)
             try:
                 promotion = Promotion.model_validate_json(get_bytes(self.session, file))
             except ValidationError:
@@ -39,10 +39,7 @@ class StagedPromotionLog:
                 continue
             if promotion.failed or promotion.id not in found:  # both files have its id, and come in any order
                 found[promotion.id] = promotion
-        everything = tuple(sorted(found.values(), key=lambda promotion: promotion.at))
-        return History(
-            tuple(p for p in everything if not p.failed), tuple(p for p in everything if p.failed), tuple(damaged)
-        )
+        return History.of(sorted(found.values(), key=lambda promotion: promotion.at), damaged)
 
     def append(self, promotion: Promotion) -> None:
         """One file more; raises SnowflakeError or StageError if it cannot be written."""

@@ -15,7 +15,7 @@ from copperline.errors import ModelError, SettingsError
 from copperline.files import atomic_folder
 from copperline.mlflow_store import artifact_root, client, display_uri, store_errors, store_exists
 from copperline.registry.card import ModelCard
-from copperline.registry.promotions import History, Promotion, PromotionLog
+from copperline.registry.promotions import History, Promotion, PromotionLog, recorded, require_as_decided
 from copperline.settings import Settings, account
 
 if TYPE_CHECKING:
@@ -203,23 +203,12 @@ class Registry:
         with self._log.locked():
             with store_errors(self.settings):
                 now = next((number for number, names in self._aliases(store).items() if alias in names), None)
-            if expected not in ("any", now):
-                raise ModelError(
-                    f"expected {alias!r} to be {_named(expected)}, as when this was decided, found {_named(now)}: "
-                    "somebody changed it meanwhile",
-                    where=display_uri(self.settings),
-                    fix="look at the versions again and decide anew; the alias was not moved",
-                )
+            require_as_decided(alias, expected, now, display_uri(self.settings))
             if now == to.version:
                 return
             promotion = Promotion(by=by, alias=alias, from_version=now, to_version=to.version, reason=reason)
-            self._log.append(promotion)
-            try:
-                with store_errors(self.settings):
-                    store.set_registered_model_alias(self.name, alias, str(to.version))
-            except ModelError as error:
-                self._log.append(promotion.model_copy(update={"failed": error.problem}))
-                raise
+            with recorded(promotion, self._log.append), store_errors(self.settings):
+                store.set_registered_model_alias(self.name, alias, str(to.version))
 
     def resolve(self, name: str) -> ResolvedModel:
         """The file of a version or alias; raises ModelError if it is missing or is not what was registered."""
@@ -296,10 +285,6 @@ def _verify(version: ModelVersion) -> None:
             where=version.model_path,
             fix="restore the file from a backup, or promote another version",
         )
-
-
-def _named(version: int | str | None) -> str:
-    return "no version" if version is None else f"version {version}"
 
 
 def _check_alias(alias: str) -> None:

@@ -181,7 +181,7 @@ def folder_states(session: Session, place: StagePath) -> list[FolderState]:
     found = []
     for entry in entries:
         if entry.path.rpartition("/")[2] == MANIFEST:
-            at = StagePath(place.database, place.schema, place.stage, entry.path.rpartition("/")[0])
+            at = place.on_stage(entry.path.rpartition("/")[0])
             manifest = _read(session, at)
             if manifest is None:
                 continue  # removed since it was listed

@@ -68,7 +68,7 @@ def list_entries(session: Session, place: StagePath) -> list[Entry]:
 def find(location: str) -> Iterator[tuple[str, int, datetime | None]]:
     """As `urls.find`, for a place on a stage."""
     place = StagePath.parse(location)
-    stage = str(StagePath(place.database, place.schema, place.stage))
+    stage = str(place.on_stage(""))
     for entry in list_entries(stage_session(), place):
         # Names that Copperline cannot read are listed too: reading them says so, board by board.
         yield f"{stage}/{entry.path}", entry.size, entry.changed_at

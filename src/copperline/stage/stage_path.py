@@ -84,17 +84,21 @@ class StagePath:
 
     @property
     def parent(self) -> StagePath:
-        return StagePath(self.database, self.schema, self.stage, self.path.rpartition("/")[0])
+        return self.on_stage(self.path.rpartition("/")[0])
 
     @property
     def name(self) -> str:
         """The file's or folder's own name; empty for the stage itself."""
         return self.path.rpartition("/")[2]
 
+    def on_stage(self, path: str) -> StagePath:
+        """Another place on the same stage; empty: the stage itself."""
+        return StagePath(self.database, self.schema, self.stage, path)
+
     def __truediv__(self, relative: str) -> StagePath:
         """The place below this one; raises DataError if `relative` leads elsewhere."""
         path = f"{self.path}/{relative}" if self.path else relative
-        return StagePath(self.database, self.schema, self.stage, path)
+        return self.on_stage(path)
 
 
 def require_path(path: str, where: str) -> None:
