@@ -23,6 +23,15 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="champion, challenger, a version, builtin:NAME, or the path of an .onnx file.")
 ]
 
+CropSizeOption = Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")]
+BatchSizeOption = Annotated[
+    int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")
+]
+MicroBatchOption = Annotated[
+    int, typer.Option(min=1, help="Most crops that pass the network together; a worker takes one or more of these.")
+]
+TargetRecallOption = Annotated[float, typer.Option(help="Recall on validation that the operating point aims at.")]
+
 
 def settings_for(workspace: Path | None) -> Settings:
     return Settings.load(workspace)

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copperline.cli.options import JsonOption, WorkspaceOption, per_cent, print_json, say, settings_for
+from copperline.cli.options import (
+    BatchSizeOption,
+    CropSizeOption,
+    JsonOption,
+    MicroBatchOption,
+    TargetRecallOption,
+    WorkspaceOption,
+    per_cent,
+    print_json,
+    say,
+    settings_for,
+)
 from copperline.cli.train import whole_cells
 
 if TYPE_CHECKING:
@@ -23,22 +34,16 @@ def train(
     crops_per_pair: Annotated[
         int, typer.Option(min=1, help="Crops of each board in an epoch; 44 cover a board of 640 px once.")
     ] = 44,
-    crop_size: Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")] = 96,
+    crop_size: CropSizeOption = 96,
     network: Annotated[str, typer.Option(help="yolo12-pico, yolo12-pico-wide or yolo12n.")] = "yolo12-pico",
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")
-    ] = 44,
-    micro_batch: Annotated[
-        int, typer.Option(min=1, help="Most crops that pass the network together; a worker takes one or more of these.")
-    ] = 22,
+    batch_size: BatchSizeOption = 44,
+    micro_batch: MicroBatchOption = 22,
     learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 6e-3,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     drawn: Annotated[
         float, typer.Option(min=0, max=1, help="Share of crops with drawn defects instead of labelled ones.")
     ] = 0.0,
-    target_recall: Annotated[
-        float, typer.Option(help="Recall on validation that the operating point aims at.")
-    ] = 0.995,
+    target_recall: TargetRecallOption = 0.995,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of the compute pool.")] = 1,
     workers: Annotated[
         int, typer.Option(min=1, help="Workers on each node; --batch-size needs a micro-batch for each in all.")

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from copperline.cli.options import JsonOption, WorkspaceOption, per_cent, print_json, say, settings_for
+from copperline.cli.options import (
+    BatchSizeOption,
+    CropSizeOption,
+    JsonOption,
+    MicroBatchOption,
+    TargetRecallOption,
+    WorkspaceOption,
+    per_cent,
+    print_json,
+    say,
+    settings_for,
+)
 from copperline.cli.training_engine import (
     AddressOption,
     EngineOption,
@@ -71,7 +82,7 @@ def train(
             help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
         ),
     ] = None,
-    crop_size: Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")] = 96,
+    crop_size: CropSizeOption = 96,
     network: Annotated[
         str | None,
         typer.Option(
@@ -79,12 +90,8 @@ def train(
             "the model."
         ),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")
-    ] = 44,
-    micro_batch: Annotated[
-        int, typer.Option(min=1, help="Most crops that pass the network together; a worker takes one or more of these.")
-    ] = 22,
+    batch_size: BatchSizeOption = 44,
+    micro_batch: MicroBatchOption = 22,
     learning_rate: Annotated[
         float | None, typer.Option(help="At the peak; default: 0.006, with --init 0.001 and a shorter warm-up.")
     ] = None,
@@ -96,9 +103,7 @@ def train(
     box_margin: Annotated[
         float, typer.Option(min=0, max=64, help="Between a drawn defect and its box, px; people leave about 10.")
     ] = 9.0,
-    target_recall: Annotated[
-        float, typer.Option(help="Recall on validation that the operating point aims at.")
-    ] = 0.995,
+    target_recall: TargetRecallOption = 0.995,
     resume: Annotated[
         Path | None, typer.Option(help="Run folder, or `last`: go on from its checkpoint, with its settings.")
     ] = None,
