@@ -44,6 +44,8 @@ providers._get_local_constants = lambda: providers._local_constants
 
 # Also for tests that load ONNX Runtime by itself: it would look for its maker in threads of its own.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# Also for tests that load Ray by itself: it would start again for whatever asks it after a session.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 # Variables that Python alone reads, and programs that it starts. pytest sets the first one three times for each test.
 READ_BY_PYTHON = (b"PYTEST_CURRENT_TEST", b"COPPERLINE_", b"SNOWFLAKE_")
 

@@ -252,11 +252,17 @@ with ray_session(None, cpus=3, logs=Path(sys.argv[1]), object_store_mib=80) as c
     assert ray.get(ray.remote(lambda: 7).remote(), timeout=60) == 7
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
 assert not [name for name in os.environ if name.startswith("RAY_AUTH")], os.environ
+try:
+    ray.put(7)
+except Exception as error:
+    assert not ray.is_initialized(), error
+else:
+    raise AssertionError("Ray has started by itself")
 """
 
 
 def test_a_ray_of_this_machine_leaves_nothing_but_the_logs(tmp_path: Path) -> None:
-    """Nothing is printed, no token stays in the home folder, no folder in the temporary one."""
+    """Nothing is printed, no token stays in the home folder, no folder in the temporary one; it stays ended."""
     pytest.importorskip("ray", reason="Ray is not installed")
     home, temporary, logs = tmp_path / "home", tmp_path / "t", tmp_path / "logs"
     home.mkdir()

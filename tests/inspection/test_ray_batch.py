@@ -305,5 +305,6 @@ def test_a_worker_that_never_answers_is_given_up(
             inspect_on_ray(detector, boards, len, workers=1, station_id="AOI-1", limits=Limits(start_s=30, answer_s=4))
         assert "\n" not in str(failed.value)
         assert time.monotonic() - start < 45
+        assert [thread.name for thread in threading.enumerate() if thread.name.startswith("ray-data")] == []
     finally:
         os.close(held)  # lets the worker go

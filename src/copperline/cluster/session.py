@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from copperline.cluster.address import Address, of_this_machine, require_ray_at
@@ -36,7 +37,13 @@ from copperline.settings import available_cores
 _MIB = 1 << 20
 # Ray's sockets are named FOLDER/session_DATE_TIME_PID/sockets/plasma_store; AF_UNIX takes 107 bytes in all.
 _LONGEST_FOLDER = 40
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Else whatever asks Ray after a session starts another one, or joins one that it finds; and a process that has
+    # joined one is ended by Ray, without a word, a minute after that is gone. Read when Ray is imported.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+}
 
 
 @contextmanager
@@ -69,11 +76,9 @@ def ray_session(
             CPUs and GPUs as are needed.
     """
     _require_sensible(cpus, gpus, timeout_s, object_store_mib)
-    _require_installed()
     deadline = time.monotonic() + timeout_s
     with variables(_QUIET):
-        import ray
-
+        ray = _imported()
         if ray.is_initialized():
             yield _described(_connected(address), is_local=False, cpus=cpus, gpus=gpus, deadline=deadline)
         elif address in (None, "local"):
@@ -186,13 +191,15 @@ def _init(where: str | None, fix: str, **options: Any) -> None:
         _set_sigterm(handler)
 
 
-def _require_installed() -> None:
+def _imported() -> ModuleType:
     try:
-        import ray  # noqa: F401
+        import ray
     except ModuleNotFoundError as error:
         raise ClusterError(
             "work on a Ray cluster needs Ray, which is not installed", fix="pip install 'copperline[ray]'"
         ) from error
+    module: ModuleType = ray
+    return module
 
 
 def _require_sensible(cpus: float, gpus: float, timeout_s: float, object_store_mib: int) -> None:

@@ -27,6 +27,9 @@ from copperline.inspection.ray_worker import BOARDS, OUTCOMES, Answer, Chunk, In
 _LOOK_S = 1.0
 # Answers that may wait to be written; then Ray Data waits.
 _WAITING = 8
+# How long Ray Data may take to end its work when nobody waits for it any more. It looks some ten times a second, and
+# gives its loop two seconds.
+_END_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def run_round(
             deadline = time.monotonic() + limits.answer_s
     finally:
         stop.set()
+        reader.join(_END_S)
 
 
 def _next(
@@ -170,6 +174,7 @@ def _read(data: Any, answers: queue.Queue[bytes | BaseException | None], stop: t
         return False
 
     last: BaseException | None = None
+    _of_this_thread.stop = stop
     try:
         for batch in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             if not all(put(pickled) for pickled in batch.column(OUTCOMES).to_pylist()):
@@ -177,6 +182,32 @@ def _read(data: Any, answers: queue.Queue[bytes | BaseException | None], stop: t
     except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
         last = error
     put(last)
+
+
+_of_this_thread = threading.local()
+
+
+class _EndsWithItsRound:
+    """Ends Ray Data's work when its round is over: a callback of Ray Data, named in its context, made by it.
+
+    Nothing else reaches the threads of Ray Data while they wait for a worker. Left to themselves they outlive the
+    session, and ask a Ray that is gone.
+    """
+
+    def before_execution_starts(self, executor: Any) -> None:
+        self._stop: threading.Event = _of_this_thread.stop  # the reader begins the work
+
+    def on_execution_step(self, executor: Any) -> None:
+        if self._stop.is_set():
+            raise _RoundIsOver
+
+    def after_execution_succeeds(self, executor: Any) -> None: ...
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None: ...
+
+
+class _RoundIsOver(Exception):
+    """What the reader ends with; nobody waits for it."""
 
 
 @contextmanager
@@ -197,6 +228,8 @@ def _quiet_data_context(workers: int, limits: Limits) -> Iterator[None]:
     context.enable_auto_log_stats = False
     context.memory_usage_poll_interval_s = None
     context.issue_detectors_config.detectors = []
+    callbacks: list[Any] = [*context.custom_execution_callback_classes, _EndsWithItsRound]
+    context.custom_execution_callback_classes = callbacks
     context.wait_for_min_actors_s = max(1, int(limits.start_s))
     context.execution_no_progress_timeout_s = limits.answer_s
     # A few lost workers of many do not end the round; all of them do, for each had a chunk at least.
