@@ -143,6 +143,8 @@ class _Run:
         finally:
             if not running.ended.is_set():
                 self._stage.ask_to_stop(order.start)
+                with suppress(SnowflakeError, StageError):  # what ends this is told, not this
+                    self._stage.get(CHECKPOINT_NAME, self._folder)  # newer than what was taken with the reports
 
     def _follow(self, running: _Distributed, start: str) -> None:
         main = StageReader(self._stage, self._reports, start, 0)
