@@ -7,10 +7,11 @@ Runs the commands themselves, one after another in alternation, on drawn boards:
     copperline inspect --engine ray --workers 1|2
 
 and two commands of one core at the same time that know nothing of each other, which is what the machine gives at most.
-Each worker has one core. A rate of inspection is that of the boards by which a long run has more than a short one, so
-the start of processes and the loading of the model do not count. Gives each ratio's median with its lowest and highest,
-and puts them beside the figures of benchmarks/capacity.py. Some minutes on a quiet machine of two cores; fewer with
---rounds 1. Afterwards: python scripts/scale_doc.py
+Each worker has one core. A rate of training is that of the epochs after the first, in which each worker reads all
+boards; one of inspection is that of the boards by which a long run has more than a short one, so the start of processes
+and the loading of the model do not count. Gives each ratio's median with its lowest and highest, and puts them beside
+the figures of benchmarks/capacity.py. Some minutes on a quiet machine of two cores; fewer with --rounds 1. Afterwards:
+python scripts/scale_doc.py
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ import torch
 
 from copperline.cluster import read_measured, write_measured
 from copperline.cluster.measured import SHIPPED, Ratio, Scaling
+from copperline.data import open_dataset
 from copperline.data.synthetic import write_synthetic_dataset
+from copperline.taxonomy import DEEPPCB
 
 Result = TypeVar("Result")
 
 DRAWN = 24
-EPOCHS = 2
+EPOCHS = 3
 LIMIT_S = 1800  # of one command
 # Runs the command line and tells the processor time of this process alone: with Ray, of what leads the workers.
 LED = """
@@ -96,6 +99,7 @@ def keep(found: Mapping[str, object], output: Path) -> None:
 def measure_training(folder: Path, rounds: int, crops_per_pair: int, batch_size: int) -> dict[str, object]:
     rates: dict[tuple[str, int], list[float]] = defaultdict(list)
     models: list[dict[str, torch.Tensor]] = []
+    trained = len(open_dataset(folder / "drawn", splits=("train",), taxonomy=DEEPPCB)[0].split("train"))
     ways = [(engine, workers) for engine in ("local", "ray") for workers in (1, 2)]
 
     def rate_of(engine: str, workers: int, place: str) -> float:
@@ -105,9 +109,11 @@ def measure_training(folder: Path, rounds: int, crops_per_pair: int, batch_size:
             f"--epochs {EPOCHS} --crops-per-pair {crops_per_pair} --batch-size {batch_size}".split(),
             cores=workers,
         )
-        models.append(weights(Path(str(ran.told["run"]))))
+        checkpoint = torch.load(Path(str(ran.told["run"])) / "checkpoint.pt", map_location="cpu", weights_only=True)
+        models.append(checkpoint["average"])  # what is exported, and inspects
         shutil.rmtree(space)
-        return EPOCHS * crops_per_pair * DRAWN / float(str(ran.told["train_seconds"]))
+        later = checkpoint["history"][1:]
+        return float(len(later) * trained * crops_per_pair / sum(epoch["seconds"] for epoch in later))
 
     for number in range(rounds):
         for engine, workers in ways:
@@ -123,13 +129,6 @@ def measure_training(folder: Path, rounds: int, crops_per_pair: int, batch_size:
         "training_ray": ratio_of(rates["ray", 2], rates["ray", 1]),
         "largest_weight_difference": max(largest_difference(models[0], model) for model in models[1:]),
     }
-
-
-def weights(run_folder: Path) -> dict[str, torch.Tensor]:
-    """The averaged network of a run's last checkpoint: what is exported and inspects."""
-    content = torch.load(run_folder / "checkpoint.pt", map_location="cpu", weights_only=True)
-    average: dict[str, torch.Tensor] = content["average"]
-    return average
 
 
 def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import islice, pairwise
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from copperline.training.crop_processes import in_processes
 from copperline.yolo.loss import Targets
 
 Pair = tuple[Grey, Grey | None]
+Item = TypeVar("Item")
 
 
 class Batch(NamedTuple):
@@ -175,6 +176,26 @@ def batches(
             if step + ahead < steps.stop:
                 waiting.append(pool.submit(prepare, step + ahead))
             yield batch
+
+
+class OneEarlier(Iterator[Item]):
+    """The same items; the next one may be had ready while there is something to wait for.
+
+    >>> items = OneEarlier(iter("abc"))
+    >>> items.get_ready(), list(items)
+    (None, ['a', 'b', 'c'])
+    """
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._ready: list[Item] = []
+
+    def get_ready(self) -> None:
+        if not self._ready:
+            self._ready.extend(islice(self._items, 1))
+
+    def __next__(self) -> Item:
+        return self._ready.pop() if self._ready else next(self._items)
 
 
 def micro_batches(config: TrainConfig) -> list[range]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -79,22 +79,24 @@ class World:
             )
         return torch.device("cuda", self.local_rank)
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its sum over all workers, in one message; the same to the bit on every worker.
+    def add_up(self, message: Tensor, meanwhile: Callable[[], object]) -> None:
+        """Replaces a tensor by its sum over all workers, the same to the bit on every worker.
 
         Args:
-            tensors: float32, on one device.
+            meanwhile: called while the message is on its way, unless there is nobody to send it to.
 
         Raises:
             TrainingError: another worker is lost, or silent for longer than the limit.
         """
         if self.size == 1:
             return
-        message = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _reached(self.size):
-            dist.all_reduce(message)
-        parts = torch.split(message, [tensor.numel() for tensor in tensors])
-        torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
+            sent = dist.all_reduce(message, async_op=True)
+        try:
+            meanwhile()
+        finally:
+            with _reached(self.size):
+                sent.wait()
 
     def gathered(self, value: Any) -> list[Any] | None:
         """The values of all workers in the order of their ranks, in the main one; None in the others."""

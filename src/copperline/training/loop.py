@@ -12,18 +12,18 @@ from typing import Protocol
 
 import cv2
 import torch
-from torch import nn
 
 from copperline.data import BoardPair
 from copperline.errors import TrainingError
 from copperline.taxonomy import Taxonomy
-from copperline.training.batches import ImageCache, batches, micro_batches, shares, steps_per_epoch
+from copperline.training.batches import ImageCache, OneEarlier, batches, micro_batches, shares, steps_per_epoch
 from copperline.training.checkpoint import Checkpoint
 from copperline.training.config import TrainConfig
 from copperline.training.crop_processes import crop_processes
 from copperline.training.distributed import ALONE, World
 from copperline.training.ema import WeightAverage
 from copperline.training.initial import crops_to_measure, initial_network
+from copperline.training.memory import keep_freed_memory
 from copperline.training.precision import autocast_dtype
 from copperline.training.schedule import learning_rate, make_optimizer
 from copperline.training.step import GradientStep
@@ -86,7 +86,7 @@ def train(
     """Trains a network and leaves a checkpoint in `folder` after every epoch, and about every minute.
 
     Every worker of `world` calls it with the same arguments; each then computes a share of every step, and all end with
-    the same network, which is also the one that a single worker would have trained, up to rounding.
+    the same network, which is also what a single worker would have trained: two to the bit, more up to rounding.
 
     Args:
         pairs: the training boards.
@@ -105,6 +105,8 @@ def train(
     """
     device = world.device()
     torch.set_num_threads(max(threads // world.local_size, 1))
+    if device.type == "cpu":
+        keep_freed_memory()
     shares(config, world.size)  # too many workers are told of before anything is read
     if config.mix and len(config.mix) != len(set(parts)):
         raise TrainingError(
@@ -219,34 +221,37 @@ def _train_epoch(
     steps = steps_per_epoch(len(cache), config)
     reduced = autocast_dtype(config, device)
     state.network.train()
-    gradients = GradientStep(state.network, world, len(micro_batches(config)), device, reduced)
+    gradients = GradientStep(
+        state.network, world, len(micro_batches(config)), device, reduced, largest_norm=config.gradient_clip
+    )
     clock = time.perf_counter()
     kept = clock
     rate = 0.0
-    prepared = batches(
-        cache,
-        config,
-        state.epoch,
-        rank=world.rank,
-        world_size=world.size,
-        first=state.step,
-        ahead=3 if device.type == "cuda" else 0,
-        processes=crop_processes(device, world.local_size),
-        parts=parts,
+    prepared = OneEarlier(
+        batches(
+            cache,
+            config,
+            state.epoch,
+            rank=world.rank,
+            world_size=world.size,
+            first=state.step,
+            ahead=3 if device.type == "cuda" else 0,
+            processes=crop_processes(device, world.local_size),
+            parts=parts,
+        )
     )
     for mine in prepared:
         done = state.epoch * steps + state.step
         rate = learning_rate(done, steps * config.epochs, config)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        losses = gradients(mine, done + 1)
+        losses = gradients(mine, done + 1, meanwhile=prepared.get_ready)
         loss = float(losses[0])
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is not finite in epoch {state.epoch + 1}, step {state.step + 1} (learning rate {rate:.2g})",
                 fix="the last checkpoint is kept; lower --learning-rate",
             )
-        nn.utils.clip_grad_norm_(state.network.parameters(), config.gradient_clip)
         state.optimizer.step()
         state.average.update()
         state.losses += losses
