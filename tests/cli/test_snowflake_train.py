@@ -33,6 +33,7 @@ def test_a_dry_run_shows_the_call_and_needs_no_account(copperline: Callable[...,
         (["--nodes", "3"], "expected at most 2 workers for batches of 44 crops"),
         (["--crop-size", "100"], "expected a crop size that is a multiple of 32, found 100"),
         (["--resume", "../other"], "expected the name of a run, found '../other'"),
+        (["--init", "nothing.onnx"], "nothing.onnx"),
         (["--resume", ""], "expected the name of a run, found ''"),
     ],
 )
@@ -60,8 +61,8 @@ def test_a_finished_run_says_what_was_registered_and_what_is_next(
 ) -> None:
     given: list[Any] = []
 
-    def trained(session: Any, order: Any, access: Any, waiting: Any, tell: Any) -> JobResult:
-        given.extend([session, order, access, waiting])
+    def trained(session: Any, order: Any, access: Any, waiting: Any, tell: Any, *, init: Path | None) -> JobResult:
+        given.extend([session, order, access, waiting, init])
         figures = {"map50": 0.987, "map50_95": None}
         return JobResult(
             model="YOLO_PCB_DETECTOR", model_version="4", aliases=("challenger",), run=order.run, train_seconds=60.0,
@@ -76,18 +77,24 @@ def test_a_finished_run_says_what_was_registered_and_what_is_next(
         "Validation: mAP50 98.7 %, mAP50:95 not measured.",
         "Checkpoint and model: @MODEL_STAGE/training/20260102-0304-ab.",
     ]
-    session, order, access, waiting = given
+    session, order, access, waiting, init = given
+    assert init is None
     assert session is container_runtime.session
     assert (order.run, access) == ("20260102-0304-ab", ["PCB_CV_EXTERNAL_ACCESS"])
     assert (waiting.limit_s, waiting.retries, waiting.log) == (7200, 5, None)
-    as_json = copperline("snowflake", "train", "--json")
+    given.clear()
+    as_json = copperline("snowflake", "train", "--json", "--init", "builtin:deeppcb", "--epochs", 2)
     assert as_json.json["model_version"] == "4"
+    config, init = given[1].config, given[-1]
+    assert (config.network, config.init.split()[0], config.epochs) == ("yolo12-pico-wide", "deeppcb", 2)
+    assert (config.learning_rate, config.crops_per_pair) == (0.001, 12)  # as `copperline train --init` does it
+    assert init.name == "deeppcb.onnx"
 
 
 def test_ctrl_c_says_how_to_go_on(
     copperline: Callable[..., Any], container_runtime: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(snowflake_training, "train_on_snowflake", interrupted)

@@ -22,12 +22,13 @@ from copperline.settings import Settings
 from copperline.snowflake.own_wheel import Wheel, check_wheel
 from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DEEPPCB
-from copperline.training import Checkpoint, TrainConfig
+from copperline.training import Checkpoint, InitialModel, TrainConfig
 from copperline.training.engines.reports import Failed, StepDone
 from copperline.training.engines.run_stage import RunStage, StageReports, run_location
 from copperline.workflows import snowflake_training
 from copperline.workflows.snowflake_job import JobOrder, run_job
 from copperline.workflows.snowflake_training import Waiting, job_arguments, submit, train_on_snowflake, write_payload
+from copperline.workflows.training import initial_model
 
 jobs = pytest.importorskip("snowflake.ml.jobs", reason="Snowflake ML is not installed")
 
@@ -107,9 +108,17 @@ def account(container_runtime: Any, monkeypatch: pytest.MonkeyPatch, wheel: Whee
     return Account(monkeypatch)
 
 
-def train(container_runtime: Any, waiting: Waiting = WAITING, told: list[str] | None = None) -> Any:
-    told = [] if told is None else told
-    return train_on_snowflake(container_runtime.session, ORDER, ["ACCESS"], waiting, told.append)
+def train(
+    container_runtime: Any,
+    waiting: Waiting = WAITING,
+    told: list[str] | None = None,
+    init: InitialModel | None = None,
+) -> Any:
+    told, order, path = [] if told is None else told, ORDER, None
+    if init is not None:
+        begun = {"network": init.network, "init": init.name, "init_sha256": init.sha256}
+        order, path = ORDER.model_copy(update={"config": ORDER.config.model_copy(update=begun)}), init.path
+    return train_on_snowflake(container_runtime.session, order, ["ACCESS"], waiting, told.append, init=path)
 
 
 @pytest.fixture
@@ -119,8 +128,14 @@ def boards(container_runtime: Any, tmp_path: Path) -> Iterator[None]:
     return iter([None])
 
 
+@pytest.mark.parametrize("init", [None, "builtin:deeppcb"])
 def test_a_job_trains_on_the_table_and_registers_what_it_made(
-    container_runtime: Any, account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boards: None
+    container_runtime: Any,
+    account: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    boards: None,
+    init: str | None,
 ) -> None:
     monkeypatch.setenv("COPPERLINE_THREADS", "1")
     pushed = []
@@ -140,7 +155,9 @@ def test_a_job_trains_on_the_table_and_registers_what_it_made(
     told: list[str] = []
     log: list[str] = []
     heard = Heard()
-    result = train(container_runtime, dataclasses.replace(WAITING, listeners=[heard], log=log.append), told)
+    initial = None if init is None else initial_model(Settings(workspace=tmp_path / "laptop"), init, DEEPPCB)
+    waiting = dataclasses.replace(WAITING, listeners=[heard], log=log.append)
+    result = train(container_runtime, waiting, told, initial)
     assert (result.model, result.model_version, result.aliases) == ("YOLO_PCB_DETECTOR", "3", ("challenger",))
     assert result.validation["map50"] is not None
     assert pushed == ["1"]
@@ -148,6 +165,7 @@ def test_a_job_trains_on_the_table_and_registers_what_it_made(
     assert log == ["epoch 1"]
     assert heard.steps[-1] == heard.total == len(heard.steps)
     kept = container_runtime.stage(NAMES) / "training" / "run"
+    assert Checkpoint.load(kept).config.init == (None if initial is None else initial.name)
     assert Checkpoint.load(kept / "checkpoint.pt").epoch == 1
     onnxruntime.InferenceSession(str(kept / "model.onnx"))
     splits = {path.name for path in (tmp_path / "node" / "boards" / "images").iterdir()}

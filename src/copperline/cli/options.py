@@ -23,6 +23,37 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="champion, challenger, a version, builtin:NAME, or the path of an .onnx file.")
 ]
 
+InitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Start from a trained model: champion, challenger, a version, builtin:NAME, or an .onnx file.",
+    ),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Each shows every board as often as --crops-per-pair says; default: 12, with --init 4.",
+    ),
+]
+CropsPerPairOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
+    ),
+]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        help="yolo12-pico or yolo12-pico-wide (for a CPU), or yolo12n; default: yolo12-pico, with --init that of "
+        "the model."
+    ),
+]
+LearningRateOption = Annotated[
+    float | None, typer.Option(help="At the peak; default: 0.006, with --init 0.001 and a shorter warm-up.")
+]
 CropSizeOption = Annotated[int, typer.Option(min=64, help="Side of a crop, px, a multiple of 32.")]
 BatchSizeOption = Annotated[
     int, typer.Option(min=1, help="Crops in a step, of all workers together, however many they are.")

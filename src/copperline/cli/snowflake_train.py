@@ -11,8 +11,13 @@ import typer
 from copperline.cli.options import (
     BatchSizeOption,
     CropSizeOption,
+    CropsPerPairOption,
+    EpochsOption,
+    InitOption,
     JsonOption,
+    LearningRateOption,
     MicroBatchOption,
+    NetworkOption,
     TargetRecallOption,
     WorkspaceOption,
     per_cent,
@@ -20,25 +25,25 @@ from copperline.cli.options import (
     say,
     settings_for,
 )
-from copperline.cli.train import whole_cells
+from copperline.cli.train import run_config, whole_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from copperline.settings import Settings
     from copperline.workflows.snowflake_job import JobOrder, JobResult
 
 
 def train(
-    epochs: Annotated[int, typer.Option(min=1, help="Each shows every board as often as --crops-per-pair says.")] = 12,
-    crops_per_pair: Annotated[
-        int, typer.Option(min=1, help="Crops of each board in an epoch; 44 cover a board of 640 px once.")
-    ] = 44,
+    init: InitOption = None,
+    epochs: EpochsOption = None,
+    crops_per_pair: CropsPerPairOption = None,
     crop_size: CropSizeOption = 96,
-    network: Annotated[str, typer.Option(help="yolo12-pico, yolo12-pico-wide or yolo12n.")] = "yolo12-pico",
+    network: NetworkOption = None,
     batch_size: BatchSizeOption = 44,
     micro_batch: MicroBatchOption = 22,
-    learning_rate: Annotated[float, typer.Option(help="At the peak.")] = 6e-3,
+    learning_rate: LearningRateOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     drawn: Annotated[
         float, typer.Option(min=0, max=1, help="Share of crops with drawn defects instead of labelled ones.")
@@ -81,18 +86,22 @@ def train(
 
     Ctrl-C cancels the job.
     """
-    from copperline.training import TrainConfig
     from copperline.training.batches import shares
+    from copperline.workflows.training import initial_model
 
     settings = settings_for(workspace)
-    config = TrainConfig(
-        epochs=epochs,
-        crops_per_pair=crops_per_pair,
+    initial = None if init is None else initial_model(settings, init, settings.taxonomy)
+    config = run_config(
+        initial,
+        {
+            "epochs": epochs,
+            "crops_per_pair": crops_per_pair,
+            "learning_rate": learning_rate,
+            "network": network,
+        },
         crop_size=whole_cells(crop_size),
-        network=network,
         batch_size=batch_size,
         micro_batch=micro_batch,
-        learning_rate=learning_rate,
         seed=seed,
         drawn=drawn,
     )
@@ -111,7 +120,15 @@ def train(
     if dry_run:
         _show(order, access, json_)
         return
-    result = _run(order, access, limit_s=3600 * time_limit, retries=retries, follow=follow, settings=settings)
+    result = _run(
+        order,
+        access,
+        limit_s=3600 * time_limit,
+        retries=retries,
+        follow=follow,
+        settings=settings,
+        init=None if initial is None else initial.path,
+    )
     if json_:
         print_json(result.model_dump(mode="json"))
         return
@@ -126,7 +143,14 @@ def train(
 
 
 def _run(
-    order: JobOrder, access: Sequence[str], *, limit_s: float, retries: int, follow: bool, settings: Settings
+    order: JobOrder,
+    access: Sequence[str],
+    *,
+    limit_s: float,
+    retries: int,
+    follow: bool,
+    settings: Settings,
+    init: Path | None,
 ) -> JobResult:
     from copperline.snowflake.session import open_session
     from copperline.training import training_progress
@@ -137,7 +161,7 @@ def _run(
     try:
         with ended_by_sigterm(), training_progress() as bar:
             waiting = Waiting(limit_s, retries, [bar], bar.tell if follow else None)
-            return train_on_snowflake(session, order, access, waiting, bar.tell)
+            return train_on_snowflake(session, order, access, waiting, bar.tell, init=init)
     except (KeyboardInterrupt, SystemExit):
         line = f"Stopped, and the job is cancelled. To go on from its checkpoint, if it has one: --resume {order.run}"
         typer.echo(line, err=True)

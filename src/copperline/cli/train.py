@@ -13,8 +13,13 @@ import typer
 from copperline.cli.options import (
     BatchSizeOption,
     CropSizeOption,
+    CropsPerPairOption,
+    EpochsOption,
+    InitOption,
     JsonOption,
+    LearningRateOption,
     MicroBatchOption,
+    NetworkOption,
     TargetRecallOption,
     WorkspaceOption,
     per_cent,
@@ -61,40 +66,14 @@ def train(
             "read. Defects are drawn into them."
         ),
     ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Start from a trained model: champion, challenger, a version, builtin:NAME, or an .onnx file.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Each shows every board as often as --crops-per-pair says; default: 12, with --init 4.",
-        ),
-    ] = None,
-    crops_per_pair: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Crops of each board in an epoch; 44 cover a board of 640 px once; default: 44, with --init 12.",
-        ),
-    ] = None,
+    init: InitOption = None,
+    epochs: EpochsOption = None,
+    crops_per_pair: CropsPerPairOption = None,
     crop_size: CropSizeOption = 96,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            help="yolo12-pico or yolo12-pico-wide (for a CPU), or yolo12n; default: yolo12-pico, with --init that of "
-            "the model."
-        ),
-    ] = None,
+    network: NetworkOption = None,
     batch_size: BatchSizeOption = 44,
     micro_batch: MicroBatchOption = 22,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At the peak; default: 0.006, with --init 0.001 and a shorter warm-up.")
-    ] = None,
+    learning_rate: LearningRateOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     drawn: Annotated[
         float | None,
@@ -156,7 +135,7 @@ def train(
         resume = resume or interrupted_run(space)
         if resume is None:
             folder, checkpoint = _new_folder(space, held, is_main), None
-            config = _config(
+            config = run_config(
                 initial,
                 {
                     "epochs": epochs,
@@ -235,7 +214,7 @@ def whole_cells(crop_size: int) -> int:
     return crop_size
 
 
-def _config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
+def run_config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
     """The run's settings: what was given goes before what a run that starts from a model does by default.
 
     Args:

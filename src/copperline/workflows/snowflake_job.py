@@ -24,7 +24,7 @@ from copperline.snowflake_settings import SnowflakeSettings
 from copperline.taxonomy import DefectClass, Taxonomy
 from copperline.training import Metrics, SnowflakeWorkers, TrainConfig, fit
 from copperline.training.engines.reports import Failed, ReportingListener
-from copperline.training.engines.run_stage import RunStage, StageReports, run_location
+from copperline.training.engines.run_stage import INIT_NAME, RunStage, StageReports, run_location
 from copperline.training.engines.snowflake_data import SPLITS_READ
 from copperline.workflows.training import register_model
 
@@ -135,6 +135,7 @@ def _train_and_register(
         settings,
         target_recall=order.target_recall,
         resume=stage.checkpoint(run),
+        init=None if order.config.init_sha256 is None else stage.get(INIT_NAME, folder),
         listeners=[listener, LogLines()],
         engine=SnowflakeWorkers(
             order.names,

@@ -14,7 +14,7 @@ from copperline.snowflake.failures import snowflake_errors
 from copperline.snowflake.own_wheel import own_wheel
 from copperline.training import Listener
 from copperline.training.engines.reports import Failed
-from copperline.training.engines.run_stage import RunStage, StageReader, run_location
+from copperline.training.engines.run_stage import INIT_NAME, RunStage, StageReader, run_location
 from copperline.training.engines.watching import Watch
 from copperline.workflows.snowflake_job import RESULT_FILE, JobOrder, JobResult
 
@@ -122,19 +122,30 @@ def submit(session: Session, order: JobOrder, external_access: Sequence[str]) ->
 
 
 def train_on_snowflake(
-    session: Session, order: JobOrder, external_access: Sequence[str], waiting: Waiting, tell: Tell
+    session: Session,
+    order: JobOrder,
+    external_access: Sequence[str],
+    waiting: Waiting,
+    tell: Tell,
+    *,
+    init: Path | None = None,
 ) -> JobResult:
     """Runs the order as a job, and once more from the last checkpoint when a job is lost.
 
     Ctrl-C cancels the job. So does the limit.
 
+    Args:
+        init: the model file that the order's settings name, to start from.
+
     Raises:
         SnowflakeError: the job cannot be submitted, was cancelled, was lost too often, or did not end in time.
-        StageError: its result cannot be fetched.
+        StageError: the model to start from cannot be sent, or the result not be fetched.
         CopperlineError: what the job itself ended with.
     """
     deadline = time.monotonic() + waiting.limit_s
     stage = RunStage(session, run_location(order.names, order.run))
+    if init is not None:
+        stage.put(init, name=INIT_NAME)
     for number in range(1, waiting.retries + 2):
         started = order.model_copy(update={"job": f"{order.job}-{number}"})
         job = submit(session, started, external_access)
