@@ -15,7 +15,7 @@ from copperline.data import BoardPair
 from copperline.training.batches import Batch, ImageCache, batches, shares
 from copperline.training.config import TrainConfig
 from copperline.training.distributed import ALONE, World
-from copperline.training.step import GradientStep, NormStatistics
+from copperline.training.step import GradientStep, NormStatistics, running_buffers
 from copperline.yolo.loss import DetectionLoss
 from copperline.yolo.network import Network, build_network
 
@@ -68,7 +68,7 @@ def test_statistics_are_the_mean_over_micro_batches() -> None:
     norm = nn.BatchNorm2d(3, momentum=0.1)
     alone = [copy.deepcopy(norm) for _ in range(2)]
     images = torch.randn(2, 4, 3, 8, 8) * 3 + 1
-    statistics = NormStatistics(norm)
+    statistics = NormStatistics(norm, [torch.zeros_like(buffer) for buffer in running_buffers(norm)])
     statistics.begin()
     for part, one in zip(images, alone, strict=True):
         norm(part)

@@ -23,35 +23,34 @@ class NormStatistics:
     micro-batches would each have made of them, wherever those passed.
 
     Args:
-        sums: what to add them up in, a tensor for each of `running_buffers`; default: new ones.
+        sums: what to add them up in, zeros for each of `running_buffers`.
     """
 
-    def __init__(self, network: nn.Module, sums: Sequence[Tensor] | None = None) -> None:
+    def __init__(self, network: nn.Module, sums: Sequence[Tensor]) -> None:
         self._buffers = running_buffers(network)
         self._counts = [n.num_batches_tracked for n in _norms(network) if n.num_batches_tracked is not None]
         self._before = [buffer.clone() for buffer in self._buffers]
-        self.sums = [torch.zeros_like(buffer) for buffer in self._buffers] if sums is None else list(sums)
+        self._sums = list(sums)
 
     @torch.no_grad()
     def begin(self) -> None:
         """Before a step."""
         torch._foreach_copy_(self._before, self._buffers)
-        torch._foreach_zero_(self.sums)
 
     @torch.no_grad()
     def collect(self) -> None:
         """After a micro-batch has passed."""
-        torch._foreach_add_(self.sums, self._buffers)
+        torch._foreach_add_(self._sums, self._buffers)
         torch._foreach_copy_(self._buffers, self._before)
 
     @torch.no_grad()
     def settle(self, micro_batches: int, step: int) -> None:
-        """After a step, once `sums` are those of all its micro-batches.
+        """After a step, once the sums are those of all its micro-batches.
 
         Args:
             step: steps done in the run, which stands for the number of batches seen.
         """
-        torch._foreach_copy_(self._buffers, torch._foreach_div(self.sums, micro_batches))
+        torch._foreach_copy_(self._buffers, torch._foreach_div(self._sums, micro_batches))
         for count in self._counts:
             count.fill_(step)
 
