@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import os
@@ -193,13 +194,11 @@ def _init(where: str | None, fix: str, **options: Any) -> None:
 
 def _imported() -> ModuleType:
     try:
-        import ray
+        return importlib.import_module("ray")
     except ModuleNotFoundError as error:
         raise ClusterError(
             "work on a Ray cluster needs Ray, which is not installed", fix="pip install 'copperline[ray]'"
         ) from error
-    module: ModuleType = ray
-    return module
 
 
 def _require_sensible(cpus: float, gpus: float, timeout_s: float, object_store_mib: int) -> None:

@@ -119,9 +119,8 @@ class GradientStep:
         self._world.add_up(self._message, meanwhile)
         normaliser = self._losses[-1].clamp(min=1.0)
         self._gradients /= normaliser
-        if self._largest_norm < math.inf:
-            norm = torch.linalg.vector_norm(self._gradients)
-            self._gradients *= (self._largest_norm / (norm + 1e-6)).clamp(max=1.0)
+        norm = torch.linalg.vector_norm(self._gradients)
+        self._gradients *= (self._largest_norm / (norm + 1e-6)).clamp(max=1.0)
         self._statistics.settle(self._micro_batches, step)
         return self._losses[:-1] / normaliser
 
