@@ -39,6 +39,7 @@ from copperline.cluster.measured import SHIPPED, Ratio, Scaling
 from copperline.data import open_dataset
 from copperline.data.synthetic import write_synthetic_dataset
 from copperline.taxonomy import DEEPPCB
+from copperline.training import Checkpoint
 
 Result = TypeVar("Result")
 
@@ -109,11 +110,11 @@ def measure_training(folder: Path, rounds: int, crops_per_pair: int, batch_size:
             f"--epochs {EPOCHS} --crops-per-pair {crops_per_pair} --batch-size {batch_size}".split(),
             cores=workers,
         )
-        checkpoint = torch.load(Path(str(ran.told["run"])) / "checkpoint.pt", map_location="cpu", weights_only=True)
-        models.append(checkpoint["average"])  # what is exported, and inspects
+        checkpoint = Checkpoint.load(Path(str(ran.told["run"])))
+        models.append(checkpoint.average)  # what is exported, and inspects
         shutil.rmtree(space)
-        later = checkpoint["history"][1:]
-        return float(len(later) * trained * crops_per_pair / sum(epoch["seconds"] for epoch in later))
+        later = checkpoint.history[1:]
+        return len(later) * trained * crops_per_pair / sum(epoch["seconds"] for epoch in later)
 
     for number in range(rounds):
         for engine, workers in ways:
