@@ -25,7 +25,7 @@ from copperline.cli.options import (
     say,
     settings_for,
 )
-from copperline.cli.train import run_config, whole_cells
+from copperline.cli.train import run_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,15 +93,13 @@ def train(
     initial = None if init is None else initial_model(settings, init, settings.taxonomy)
     config = run_config(
         initial,
-        {
-            "epochs": epochs,
-            "crops_per_pair": crops_per_pair,
-            "learning_rate": learning_rate,
-            "network": network,
-        },
-        crop_size=whole_cells(crop_size),
+        epochs=epochs,
+        crops_per_pair=crops_per_pair,
+        crop_size=crop_size,
+        network=network,
         batch_size=batch_size,
         micro_batch=micro_batch,
+        learning_rate=learning_rate,
         seed=seed,
         drawn=drawn,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,18 +137,16 @@ def train(
             folder, checkpoint = _new_folder(space, held, is_main), None
             config = run_config(
                 initial,
-                {
-                    "epochs": epochs,
-                    "crops_per_pair": crops_per_pair,
-                    "learning_rate": learning_rate,
-                    "network": network,
-                },
+                epochs=epochs,
+                crops_per_pair=crops_per_pair,
+                crop_size=crop_size,
+                network=network,
                 batch_size=batch_size,
                 micro_batch=micro_batch,
+                learning_rate=learning_rate,
                 seed=seed,
                 drawn=(1.0 if golden_only else 0.0) if drawn is None else drawn,
                 box_margin=box_margin,
-                crop_size=whole_cells(crop_size),
                 mix=tuple(mix or (1.0,) * len(sources)) if len(sources) > 1 else (),
             )
         else:
@@ -204,24 +202,22 @@ def train(
     )
 
 
-def whole_cells(crop_size: int) -> int:
-    """The network halves an image five times. Raises SettingsError."""
+def run_config(initial: InitialModel | None, *, crop_size: int, **given: Any) -> TrainConfig:
+    """The run's settings: what was given goes before what a run that starts from a model does by default.
+
+    Args:
+        given: by name; None: not given.
+
+    Raises:
+        SettingsError: the network, which halves an image five times, cannot halve a crop so often.
+    """
+    from copperline.training import FINE_TUNING, TrainConfig
+
     if crop_size % 32:
         raise SettingsError(
             f"expected a crop size that is a multiple of 32, found {crop_size}",
             fix=f"give for example --crop-size {crop_size // 32 * 32}",
         )
-    return crop_size
-
-
-def run_config(initial: InitialModel | None, given: Mapping[str, Any], **others: Any) -> TrainConfig:
-    """The run's settings: what was given goes before what a run that starts from a model does by default.
-
-    Args:
-        given: by name; None: not given.
-    """
-    from copperline.training import FINE_TUNING, TrainConfig
-
     begun: dict[str, Any] = {}
     if initial is not None:
         begun = {
@@ -231,7 +227,7 @@ def run_config(initial: InitialModel | None, given: Mapping[str, Any], **others:
             "init_sha256": initial.sha256,
         }
     named = {name: value for name, value in given.items() if value is not None}
-    return TrainConfig(**{**begun, **named, **others})
+    return TrainConfig(**{**begun, **named, "crop_size": crop_size})
 
 
 def _sources(
